@@ -1,0 +1,61 @@
+// Package bucket knows the S3 bucket that holds the backups: how to reach it, and whether it is configured as a
+// bucket of backups should be.
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Options say which bucket, and how it is reached. Credentials come from the AWS SDK's default chain
+// (environment, shared files, IRSA, Pod Identity, instance role), never from here.
+type Options struct {
+	Name      string
+	Path      string // key prefix of all backups, without slashes at its ends; BACKUP_S3_PATH on the server
+	Region    string
+	Endpoint  string // URL of an S3-compatible server; empty for AWS
+	PathStyle bool
+}
+
+// Bucket is an open bucket with the prefix under which its backups lie.
+type Bucket struct {
+	Client *s3.Client
+	Options
+}
+
+// Open prepares a client; it makes no request.
+func Open(ctx context.Context, o Options) (*Bucket, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(o.Region))
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	o.Path = strings.Trim(o.Path, "/")
+	client := s3.NewFromConfig(cfg, func(s *s3.Options) {
+		s.UsePathStyle = o.PathStyle
+		if o.Endpoint != "" {
+			s.BaseEndpoint = aws.String(o.Endpoint)
+		}
+	})
+	return &Bucket{Client: client, Options: o}, nil
+}
+
+// Key joins the backup prefix and the elements, which are parts of a key below it.
+func (b *Bucket) Key(elements ...string) string {
+	return path.Join(append([]string{b.Path}, elements...)...)
+}
+
+// URL names an object for people, as s3://bucket/key.
+func (b *Bucket) URL(elements ...string) string {
+	return "s3://" + path.Join(b.Name, b.Key(elements...))
+}
+
+// IsAWS says whether requests go to AWS itself and not to an S3-compatible server.
+func (b *Bucket) IsAWS() bool {
+	return b.Endpoint == "" || strings.Contains(b.Endpoint, ".amazonaws.com")
+}

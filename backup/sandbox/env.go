@@ -1,0 +1,45 @@
+package sandbox
+
+import (
+	"strings"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/secret"
+)
+
+// Env is the Weaviate environment of one node of a sandbox, the same for every kind of sandbox: no anonymous access, one root key, no
+// telemetry, nobody else's unfinished backups cleaned up, nothing vectorised. What depends on the place (ports, paths, cluster
+// addresses) is added by the sandbox. It holds credentials: it is passed to the server and nowhere else.
+func (s Spec) Env(apiKey secret.Value) map[string]string {
+	env := map[string]string{
+		"AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
+		"AUTHENTICATION_APIKEY_ENABLED":           "true",
+		"AUTHENTICATION_APIKEY_ALLOWED_KEYS":      apiKey.Reveal(),
+		"AUTHENTICATION_APIKEY_USERS":             "drill",
+		// A root user from the environment survives whatever roles a restore brings.
+		"AUTHORIZATION_RBAC_ENABLED":    "true",
+		"AUTHORIZATION_RBAC_ROOT_USERS": "drill",
+		"DISABLE_TELEMETRY":             "true",
+		"DEFAULT_VECTORIZER_MODULE":     "none",
+		"ENABLE_MODULES":                strings.Join(append([]string{"backup-s3"}, s.Modules...), ","),
+		"BACKUP_S3_BUCKET":              s.S3.Bucket,
+		"BACKUP_S3_PATH":                s.S3.Path,
+		// The probe object would need a right to write and delete that a restore does not.
+		"BACKUP_SKIP_ACCESS_CHECK": "true",
+		"AWS_REGION":               s.S3.Region,
+		"LOG_FORMAT":               "json",
+	}
+	if s.S3.Endpoint != "" {
+		env["BACKUP_S3_ENDPOINT"] = s.S3.Endpoint
+	}
+	if s.S3.Plain {
+		env["BACKUP_S3_USE_SSL"] = "false"
+	}
+	for name, v := range map[string]secret.Value{
+		"AWS_ACCESS_KEY_ID": s.S3.AccessKeyID, "AWS_SECRET_ACCESS_KEY": s.S3.SecretAccessKey, "AWS_SESSION_TOKEN": s.S3.SessionToken,
+	} {
+		if !v.IsZero() {
+			env[name] = v.Reveal()
+		}
+	}
+	return env
+}

@@ -1,0 +1,162 @@
+// Package servers runs real servers as local processes, on loopback ports and in folders of their own: Weaviate for the process
+// sandbox, Weaviate and MinIO for the demo and the tests. The binaries are built by "make servers" into bin/.
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is one running server. It ends with the program that started it, however that ends (on Linux).
+type Process struct {
+	Name    string
+	LogFile string
+	cmd     *exec.Cmd
+	exited  chan struct{}
+	stop    sync.Once
+}
+
+// start runs bin with exactly the environment env, writing its output to logFile. The process gets a group of its own, so that a Ctrl-C meant
+// for this program does not reach it before its turn.
+func start(name, bin string, args, env []string, dir, logFile string) (*Process, error) {
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(bin, args...)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, log, log
+	cmd.SysProcAttr = ownGroup()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p := &Process{Name: name, LogFile: logFile, cmd: cmd, exited: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Stop asks the process to end, waits up to grace, then kills it. A second call only waits.
+func (p *Process) Stop(grace time.Duration) {
+	p.stop.Do(func() {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.exited:
+		case <-time.After(grace):
+			_ = p.cmd.Process.Kill()
+		}
+	})
+	<-p.exited
+}
+
+// Kill ends the process at once.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// waitFor polls address until it answers 200, the process ends, or ctx does.
+func (p *Process) waitFor(ctx context.Context, address string) error {
+	client := &http.Client{Timeout: 2 * time.Second}
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := client.Do(req); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended before it was ready: %s", p.Name, Tail(p.LogFile, 5))
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready: %w: %s", p.Name, ctx.Err(), Tail(p.LogFile, 5))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// ErrNotBuilt says that a server's binary is missing.
+var ErrNotBuilt = errors.New(`server not built: run "make servers"`)
+
+// Find returns the path of a built server: in $DRILL_BIN, beside this program, or in bin/ of the working directory or a folder above it.
+func Find(name string) (string, error) {
+	var folders []string
+	if dir := os.Getenv("DRILL_BIN"); dir != "" {
+		folders = append(folders, dir)
+	}
+	if self, err := os.Executable(); err == nil {
+		folders = append(folders, filepath.Dir(self))
+	}
+	if dir, err := os.Getwd(); err == nil {
+		for ; ; dir = filepath.Dir(dir) {
+			folders = append(folders, filepath.Join(dir, "bin"))
+			if dir == filepath.Dir(dir) {
+				break
+			}
+		}
+	}
+	for _, dir := range folders {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, ErrNotBuilt)
+}
+
+// freePorts returns n loopback ports that were free a moment ago, all different.
+func freePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}
+
+// Tail returns the last n lines of a file, for an error message.
+func Tail(file string, n int) string {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	end := len(raw)
+	for end > 0 && raw[end-1] == '\n' {
+		end--
+	}
+	begin := end
+	for begin > 0 {
+		if raw[begin-1] == '\n' {
+			if n--; n == 0 {
+				break
+			}
+		}
+		begin--
+	}
+	return string(raw[begin:end])
+}

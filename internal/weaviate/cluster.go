@@ -1,0 +1,163 @@
+package weaviate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sort"
+	"strings"
+)
+
+// Meta is what a Weaviate says of itself.
+type Meta struct {
+	Hostname string                     `json:"hostname"`
+	Version  string                     `json:"version"`
+	Modules  map[string]json.RawMessage `json:"modules"`
+}
+
+// Meta asks /v1/meta.
+func (c *Conn) Meta(ctx context.Context) (Meta, error) {
+	var m Meta
+	err := c.Do(ctx, http.MethodGet, "/meta", nil, &m)
+	return m, err
+}
+
+// Ready says whether the server reports itself ready.
+func (c *Conn) Ready(ctx context.Context) error {
+	return c.Do(ctx, http.MethodGet, "/.well-known/ready", nil, nil)
+}
+
+// Node is a member of the cluster with the shards that it holds.
+type Node struct {
+	Name    string  `json:"name"`
+	Status  string  `json:"status"` // HEALTHY, UNHEALTHY, UNAVAILABLE, TIMEOUT
+	Version string  `json:"version"`
+	Shards  []Shard `json:"shards"`
+}
+
+// Shard is one shard (for a multi-tenant collection: one active tenant) on one node.
+type Shard struct {
+	Name                 string `json:"name"`
+	Collection           string `json:"class"`
+	ObjectCount          int64  `json:"objectCount"`          // flushed segments only: lags by about a minute, never to be compared right after writes
+	VectorIndexingStatus string `json:"vectorIndexingStatus"` // READY, INDEXING, READONLY, LAZY_LOADING
+	VectorQueueLength    int64  `json:"vectorQueueLength"`
+	Loaded               bool   `json:"loaded"`
+}
+
+// Nodes lists the cluster's nodes by name, with their shards. It is asked over raw REST because the official client's model of a node lacks what newer servers add.
+func (c *Conn) Nodes(ctx context.Context) ([]Node, error) {
+	var answer struct{ Nodes []Node }
+	if err := c.Do(ctx, http.MethodGet, "/nodes?output=verbose", nil, &answer); err != nil {
+		return nil, err
+	}
+	sort.Slice(answer.Nodes, func(i, j int) bool { return answer.Nodes[i].Name < answer.Nodes[j].Name })
+	return answer.Nodes, nil
+}
+
+// Collection is one collection with its schema as the server writes it.
+type Collection struct {
+	Name        string
+	MultiTenant bool
+	// Schema is the raw JSON of /v1/schema. The official client's model would drop settings that are newer than it, and a
+	// difference in one of them would go unseen.
+	Schema     json.RawMessage
+	Properties []Property
+}
+
+// Property is a property of a collection.
+type Property struct {
+	Name     string   `json:"name"`
+	DataType []string `json:"dataType"`
+}
+
+// NeedsREST says whether the collection has properties that gRPC does not return: blobs and cross-references.
+func (c Collection) NeedsREST() bool {
+	for _, p := range c.Properties {
+		for _, t := range p.DataType {
+			if t == "blob" || t != "" && t[0] >= 'A' && t[0] <= 'Z' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Collections lists what the credentials may see, by name. Weaviate filters the list silently, so a caller compares it with another inventory.
+func (c *Conn) Collections(ctx context.Context) ([]Collection, error) {
+	var answer struct{ Classes []json.RawMessage }
+	if err := c.Do(ctx, http.MethodGet, "/schema", nil, &answer); err != nil {
+		return nil, err
+	}
+	out := make([]Collection, 0, len(answer.Classes))
+	for _, raw := range answer.Classes {
+		var head struct {
+			Class              string     `json:"class"`
+			Properties         []Property `json:"properties"`
+			MultiTenancyConfig struct{ Enabled bool }
+		}
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return nil, fmt.Errorf("weaviate GET /schema: %w: %v", ErrServer, err)
+		}
+		out = append(out, Collection{Name: head.Class, MultiTenant: head.MultiTenancyConfig.Enabled, Schema: raw, Properties: head.Properties})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
+}
+
+// Tenant is a tenant with its activity: HOT (ACTIVE), COLD (INACTIVE), FROZEN (OFFLOADED) or a state in between.
+type Tenant struct {
+	Name     string
+	Activity string
+}
+
+// Active says whether the tenant's data can be read without changing its state.
+func (t Tenant) Active() bool {
+	return t.Activity == "HOT" || t.Activity == "ACTIVE" || t.Activity == ""
+}
+
+// Tenants lists a multi-tenant collection's tenants by name.
+func (c *Conn) Tenants(ctx context.Context, collection string) ([]Tenant, error) {
+	list, err := c.official.Schema().TenantsGetter().WithClassName(collection).Do(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("weaviate: tenants of %s: %w", collection, official(err))
+	}
+	out := make([]Tenant, len(list))
+	for i, t := range list {
+		out[i] = Tenant{t.Name, strings.ToUpper(t.ActivityStatus)}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
+}
+
+// ActivateTenants makes tenants readable. Never called on a source.
+func (c *Conn) ActivateTenants(ctx context.Context, collection string, names []string) error {
+	const most = 100 // more in one request answer 422
+	for len(names) > 0 {
+		n := min(most, len(names))
+		batch := make([]map[string]string, n)
+		for i, name := range names[:n] {
+			batch[i] = map[string]string{"name": name, "activityStatus": "HOT"}
+		}
+		if err := c.Do(ctx, http.MethodPut, "/schema/"+url.PathEscape(collection)+"/tenants", batch, nil); err != nil {
+			return err
+		}
+		names = names[n:]
+	}
+	return nil
+}
+
+// Aliases maps each alias to its collection.
+func (c *Conn) Aliases(ctx context.Context) (map[string]string, error) {
+	list, err := c.official.Alias().Getter().Do(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("weaviate: aliases: %w", official(err))
+	}
+	out := make(map[string]string, len(list))
+	for _, a := range list {
+		out[a.Alias] = a.Class
+	}
+	return out, nil
+}

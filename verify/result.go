@@ -1,0 +1,93 @@
+package verify
+
+import "time"
+
+// Verdict is what is known of one object after a comparison.
+type Verdict string
+
+// An object ends in exactly one of these.
+const (
+	Match        Verdict = "match"        // both sides equal, bit for bit
+	Drift        Verdict = "drift"        // differs, explained by a write after the capture point
+	Lost         Verdict = "lost"         // on the source, last written before the capture point, not restored
+	Corrupt      Verdict = "corrupt"      // on both sides, and the difference is not explained by a later write
+	Unexpected   Verdict = "unexpected"   // restored, and cannot have been in the backup
+	Unverifiable Verdict = "unverifiable" // differs, and nothing that is known can tell why
+)
+
+// Verdicts counts objects by verdict.
+type Verdicts struct {
+	Match        int64 `json:"match"`
+	Drift        int64 `json:"drift"`
+	Lost         int64 `json:"lost"`
+	Corrupt      int64 `json:"corrupt"`
+	Unexpected   int64 `json:"unexpected"`
+	Unverifiable int64 `json:"unverifiable"`
+}
+
+// Bad is the number of objects that fail a drill: lost, corrupt or unexpected.
+func (v Verdicts) Bad() int64 { return v.Lost + v.Corrupt + v.Unexpected }
+
+// Total is the number of objects judged.
+func (v Verdicts) Total() int64 { return v.Match + v.Drift + v.Bad() + v.Unverifiable }
+
+// Difference is one object that did not match, with the rule that gave its verdict.
+type Difference struct {
+	Collection  string    `json:"collection"`
+	Tenant      string    `json:"tenant,omitempty"`
+	ID          string    `json:"id"`
+	Verdict     Verdict   `json:"verdict"`
+	Rule        string    `json:"rule"`             // one sentence: why this verdict
+	Fields      []string  `json:"fields,omitempty"` // what differs: "properties.title", "vectors.default", "lastUpdateTime"
+	Detail      string    `json:"detail,omitempty"` // the first differing field, both values, cut to a line
+	SourceTime  time.Time `json:"sourceTime,omitzero"`
+	RestoreTime time.Time `json:"restoreTime,omitzero"`
+}
+
+// StructureDifference is one difference outside the objects: schema, alias, tenant, count.
+type StructureDifference struct {
+	Kind     string  `json:"kind"`  // collection, schema, alias, tenant, count, shard
+	Where    string  `json:"where"` // "Article", "Article/tenant-1", "Article.vectorIndexConfig.efConstruction"
+	Source   string  `json:"source"`
+	Restored string  `json:"restored"`
+	Verdict  Verdict `json:"verdict"` // drift, lost, corrupt, unexpected or unverifiable
+	Rule     string  `json:"rule"`
+}
+
+// Collection is the outcome for one collection.
+type Collection struct {
+	Name          string   `json:"name"`
+	Tenants       int      `json:"tenants,omitempty"`
+	SourceCount   int64    `json:"sourceCount"` // as the server aggregates it, exact
+	RestoredCount int64    `json:"restoredCount"`
+	SourceRead    int64    `json:"sourceRead"` // objects that the comparison really read
+	RestoredRead  int64    `json:"restoredRead"`
+	Verdicts      Verdicts `json:"verdicts"`
+}
+
+// Sampling says how a random subset was drawn. The zero value: every object was compared.
+type Sampling struct {
+	Requested int    `json:"requested"`
+	Seed      uint64 `json:"seed"`
+}
+
+// Result is everything a comparison found.
+type Result struct {
+	Level           string                `json:"level"` // counts, sample or full
+	CapturePoint    time.Time             `json:"capturePoint"`
+	ClockSkew       time.Duration         `json:"clockSkew"` // margin of the time rules, in nanoseconds
+	Sampling        *Sampling             `json:"sampling,omitempty"`
+	Collections     []Collection          `json:"collections"`
+	Structure       []StructureDifference `json:"structure,omitempty"`
+	Differences     []Difference          `json:"differences,omitempty"` // at most Options.MaxDifferences; Verdicts has the totals
+	Verdicts        Verdicts              `json:"verdicts"`
+	VectorsCompared int64                 `json:"vectorsCompared"`
+	BytesRead       int64                 `json:"bytesRead"`
+	// CompletenessHorizon is the latest time t such that every source object last written at or before t came back equal.
+	CompletenessHorizon time.Time `json:"completenessHorizon,omitzero"`
+	// FreshnessHorizon is the newest write that came back.
+	FreshnessHorizon time.Time     `json:"freshnessHorizon,omitzero"`
+	Duration         time.Duration `json:"duration"` // nanoseconds
+	// Unknown lists what could not be looked at, each with its reason. Anything here makes the outcome inconclusive.
+	Unknown []string `json:"unknown,omitempty"`
+}
