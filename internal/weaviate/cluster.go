@@ -69,17 +69,24 @@ type Collection struct {
 
 // Property is a property of a collection.
 type Property struct {
-	Name     string   `json:"name"`
-	DataType []string `json:"dataType"`
+	Name     string     `json:"name"`
+	DataType []string   `json:"dataType"`
+	Nested   []Property `json:"nestedProperties"`
 }
 
-// NeedsREST says whether the collection has properties that gRPC does not return: blobs and cross-references.
-func (c Collection) NeedsREST() bool {
-	for _, p := range c.Properties {
+// NeedsREST says whether the collection has properties that gRPC does not return: blobs (also inside objects), hashes of blobs, and cross-references
+// (adapters/handlers/grpc/v1/parse_search_request.go, getAllNonRefNonBlobProperties).
+func (c Collection) NeedsREST() bool { return needREST(c.Properties) }
+
+func needREST(properties []Property) bool {
+	for _, p := range properties {
 		for _, t := range p.DataType {
-			if t == "blob" || t != "" && t[0] >= 'A' && t[0] <= 'Z' {
+			if t == "blob" || t == "blobHash" || t != "" && t[0] >= 'A' && t[0] <= 'Z' {
 				return true
 			}
+		}
+		if needREST(p.Nested) {
+			return true
 		}
 	}
 	return false

@@ -1,0 +1,101 @@
+package weaviate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Count returns how many objects a collection (or one tenant of it) holds, exactly and without delay: the server sums its segments and what is still in
+// memory. It is computed from counters, so it stays right when the objects themselves are damaged. A tenant that is not active is an error.
+func (c *Conn) Count(ctx context.Context, collection, tenant string) (int64, error) {
+	var n int64
+	err := c.call(ctx, "count "+where(collection, tenant), func(ctx context.Context) error {
+		reply, err := c.stub.Aggregate(ctx, &pb.AggregateRequest{Collection: collection, Tenant: tenant, ObjectsCount: true})
+		if err != nil {
+			return err
+		}
+		single := reply.GetSingleResult()
+		if single == nil || single.ObjectsCount == nil {
+			return fmt.Errorf("%w: the answer has no count", ErrServer)
+		}
+		n = single.GetObjectsCount()
+		return nil
+	})
+	return n, err
+}
+
+func where(collection, tenant string) string {
+	if tenant == "" {
+		return collection
+	}
+	return collection + "/" + tenant
+}
+
+// call makes one gRPC call with the credentials, tries again a few times (over about 4 s) while the server is Unavailable, and translates what remains into the
+// errors of this package. Every call here only reads, so a second try does no harm.
+func (c *Conn) call(ctx context.Context, what string, do func(context.Context) error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 200*time.Millisecond, 2*time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		ctx, err := c.outgoing(ctx)
+		if err != nil {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		if err = do(ctx); err != nil && status.Code(err) != codes.Unavailable {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(5))
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("weaviate gRPC %s: %w", what, context.Cause(ctx))
+	}
+	return fmt.Errorf("weaviate gRPC %s at %s: %w", what, c.Endpoint.GRPC, grpcError(err))
+}
+
+// errTooBig says that an answer did not fit into one gRPC message: ask for fewer objects.
+var errTooBig = errors.New("the answer is larger than a gRPC message may be")
+
+// grpcError translates a gRPC status. Weaviate answers most of its own errors, a collection that does not exist among them, with Unknown
+// (adapters/handlers/grpc/server.go, translateTypedError).
+func grpcError(err error) error {
+	// A translated error can arrive wrapped in the retry's own.
+	var permanent *backoff.PermanentError
+	if errors.As(err, &permanent) {
+		err = permanent.Unwrap()
+	}
+	s, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	sentinel := ErrServer
+	switch s.Code() {
+	case codes.Unauthenticated:
+		sentinel = ErrUnauthorized
+	case codes.PermissionDenied:
+		sentinel = ErrForbidden
+	case codes.NotFound:
+		sentinel = ErrNotFound
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange:
+		sentinel = ErrUnprocessable
+	case codes.Unavailable, codes.DeadlineExceeded:
+		sentinel = ErrUnreachable
+	case codes.ResourceExhausted:
+		if strings.Contains(s.Message(), "larger than max") {
+			return fmt.Errorf("%w: %w: %s", ErrServer, errTooBig, s.Message())
+		}
+	}
+	return fmt.Errorf("%w: %s (%s)", sentinel, s.Message(), s.Code())
+}
