@@ -4,16 +4,18 @@ import "time"
 
 // CatalogueResult is what the catalogue check found: the backup and its chain as S3 lists them.
 type CatalogueResult struct {
-	Backups  []string  `json:"backups"` // the chain, the backup itself first
-	Chunks   int       `json:"chunks"`  // that the descriptors name, each confirmed by a listing unless it is among Problems
-	Objects  int       `json:"objects"` // that the listings gave
-	Bytes    int64     `json:"bytes"`   // as stored
-	Problems []Problem `json:"problems,omitempty"`
+	Backups     []string  `json:"backups"`     // the chain, the backup itself first
+	Collections []string  `json:"collections"` // in the backup, sorted
+	Chunks      int       `json:"chunks"`      // that the descriptors name, each confirmed by a listing unless it is among Problems
+	Objects     int       `json:"objects"`     // that the listings gave
+	Bytes       int64     `json:"bytes"`       // as stored
+	Problems    []Problem `json:"problems,omitempty"`
 }
 
 // ArchiveResult is what the archive check found: every chunk of the chain, read to its end.
 type ArchiveResult struct {
 	Chunks       int           `json:"chunks"`
+	ETags        int           `json:"etags"`        // chunks whose ETag was computed again from their content, and is the same
 	Files        int           `json:"files"`        // distinct files seen in them
 	StoredBytes  int64         `json:"storedBytes"`  // read from S3
 	ContentBytes int64         `json:"contentBytes"` // after decompression, of file contents
