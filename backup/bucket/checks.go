@@ -1,0 +1,61 @@
+package bucket
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Check says what one check of the audit is. docs/checks.md is made from it.
+type Check struct {
+	ID          string
+	Title       string
+	Severity    Severity
+	Why         string   // what can happen to the backups without it
+	How         string   // how it is decided
+	Remediation string   // a command that mends it; BUCKET stands for the bucket's name
+	Reference   string   // address of the AWS page that states the rule
+	Actions     []string // IAM actions that the check needs; without them it is unknown
+}
+
+// check is a Check with what decides it.
+type check struct {
+	Check
+	decide func(context.Context, *probe) outcome
+}
+
+// checks are run and reported in this order. A new check is one line here.
+var checks = []check{
+	{defaultEncryption, decideDefaultEncryption},
+	{versioning, decideVersioning},
+	{lifecycleRules, decideLifecycleRules},
+	{lifecycleBackups, decideLifecycleBackups},
+	{lifecycleNoncurrent, decideLifecycleNoncurrent},
+	{lifecycleMultipart, decideLifecycleMultipart},
+	{publicAccessBlock, decidePublicAccessBlock},
+	{policyStatus, decidePolicyStatus},
+	{bucketACL, decideACL},
+	{anonymousAccess, decideAnonymousAccess},
+	{secureTransport, decideSecureTransport},
+	{objectLock, decideObjectLock},
+	{accessLogging, decideAccessLogging},
+}
+
+// Checks lists what an audit looks at, in the order of its findings.
+func Checks() []Check {
+	all := make([]Check, len(checks))
+	for i, c := range checks {
+		all[i] = c.Check
+		all[i].Actions = slices.Clone(c.Actions)
+	}
+	return all
+}
+
+// remedy is the remediation for bucket b.
+func (c Check) remedy(b *Bucket) string {
+	command := strings.ReplaceAll(c.Remediation, "BUCKET", b.Name)
+	if b.Endpoint != "" {
+		command = strings.ReplaceAll(command, "aws s3api", "aws --endpoint-url "+host(b.Endpoint)+" s3api")
+	}
+	return command
+}

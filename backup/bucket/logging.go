@@ -1,0 +1,27 @@
+package bucket
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+var accessLogging = Check{
+	ID: "s3-access-logging", Title: "Server access logging is on", Severity: Low,
+	Why:         "After an incident the log tells who read or deleted which backup.",
+	How:         "The bucket has a logging target. CloudTrail data events can do the same and are not looked at.",
+	Remediation: `aws s3api put-bucket-logging --bucket BUCKET --bucket-logging-status '{"LoggingEnabled":{"TargetBucket":"LOG-TARGET","TargetPrefix":"BUCKET/"}}' # LOG-TARGET: another bucket, for logs`,
+	Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html",
+	Actions:     []string{"s3:GetBucketLogging"},
+}
+
+func decideAccessLogging(ctx context.Context, p *probe) outcome {
+	out, err := note(p, ask(ctx, p.audit, "GetBucketLogging", p.b.Client.GetBucketLogging, &s3.GetBucketLoggingInput{Bucket: &p.b.Name}))
+	if err != nil {
+		return p.undecided(err)
+	}
+	if out.LoggingEnabled == nil {
+		return fail("server access logging is off: unless CloudTrail records data events, nobody can tell who read or deleted a backup")
+	}
+	return pass("requests are logged to s3://%s/%s", value(out.LoggingEnabled.TargetBucket), value(out.LoggingEnabled.TargetPrefix))
+}

@@ -1,0 +1,177 @@
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+const publicReference = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"
+
+const putPublicAccessBlock = `aws s3api put-public-access-block --bucket BUCKET --public-access-block-configuration ` +
+	`'{"BlockPublicAcls":true,"IgnorePublicAcls":true,"BlockPublicPolicy":true,"RestrictPublicBuckets":true}'`
+
+var (
+	publicAccessBlock = Check{
+		ID: "s3-public-access-block", Title: "Public access is blocked for the bucket", Severity: High,
+		Why:         "The block holds even when somebody later writes a careless policy or ACL.",
+		How:         "All four settings of the bucket's public access block are on. The account's own block is not looked at.",
+		Remediation: putPublicAccessBlock,
+		Reference:   publicReference,
+		Actions:     []string{"s3:GetBucketPublicAccessBlock"},
+	}
+	policyStatus = Check{
+		ID: "s3-bucket-policy-status", Title: "The bucket policy does not make the bucket public", Severity: Critical,
+		Why:         "Whoever reads a backup has every object and vector of the source.",
+		How:         "S3's own judgement of the policy (IsPublic) is false, or there is no policy.",
+		Remediation: putPublicAccessBlock,
+		Reference:   publicReference + "#access-control-block-public-access-policy-status",
+		Actions:     []string{"s3:GetBucketPolicyStatus"},
+	}
+	bucketACL = Check{
+		ID: "s3-acl", Title: "No ACL opens the bucket to everybody", Severity: Critical,
+		Why:         "An ACL is older than policies, easy to overlook, and opens a bucket just as well.",
+		How:         "The bucket's ACL grants nothing to the groups AllUsers and AuthenticatedUsers (everybody with any AWS account).",
+		Remediation: `aws s3api put-bucket-ownership-controls --bucket BUCKET --ownership-controls '{"Rules":[{"ObjectOwnership":"BucketOwnerEnforced"}]}' # switches ACLs off; reset the ACL to private first`,
+		Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html",
+		Actions:     []string{"s3:GetBucketAcl"},
+	}
+	anonymousAccess = Check{
+		ID: "s3-anonymous-access", Title: "An unsigned request is refused (tried)", Severity: Critical,
+		Why: "Settings say what ought to be; a request without a signature shows what is.",
+		How: "An unsigned ListObjectsV2 below the backup prefix and an unsigned GetObject of the first byte of one backup object are both refused. When there is no object yet, a key that does not exist is asked for. " +
+			"This is seen from where the tool runs: a network rule may treat others differently.",
+		Remediation: putPublicAccessBlock,
+		Reference:   publicReference,
+		Actions:     []string{"s3:ListBucket"},
+	}
+)
+
+func decidePublicAccessBlock(ctx context.Context, p *probe) outcome {
+	out, err := note(p, ask(ctx, p.audit, "GetPublicAccessBlock", p.b.Client.GetPublicAccessBlock, &s3.GetPublicAccessBlockInput{Bucket: &p.b.Name}))
+	if code(err) == "NoSuchPublicAccessBlockConfiguration" {
+		return fail("the bucket has no public access block: only the account's block, if there is one, stops a policy or ACL from making the backups public")
+	}
+	if err != nil {
+		return p.undecided(err)
+	}
+	c := out.PublicAccessBlockConfiguration
+	if c == nil {
+		return unknown("not known: the answer holds no public access block configuration")
+	}
+	var off []string
+	for _, s := range []struct {
+		name string
+		on   *bool
+	}{
+		{"BlockPublicAcls", c.BlockPublicAcls}, {"IgnorePublicAcls", c.IgnorePublicAcls},
+		{"BlockPublicPolicy", c.BlockPublicPolicy}, {"RestrictPublicBuckets", c.RestrictPublicBuckets},
+	} {
+		if !value(s.on) {
+			off = append(off, s.name)
+		}
+	}
+	if len(off) > 0 {
+		return fail("the public access block is not complete, off: %s", strings.Join(off, ", "))
+	}
+	return pass("all four settings of the public access block are on")
+}
+
+func decidePolicyStatus(ctx context.Context, p *probe) outcome {
+	out, err := note(p, ask(ctx, p.audit, "GetBucketPolicyStatus", p.b.Client.GetBucketPolicyStatus, &s3.GetBucketPolicyStatusInput{Bucket: &p.b.Name}))
+	switch {
+	case code(err) == noPolicy:
+		return pass("there is no bucket policy that could make the bucket public")
+	case err != nil:
+		return p.undecided(err)
+	case out.PolicyStatus == nil || out.PolicyStatus.IsPublic == nil:
+		return unknown("not known: the answer does not say whether the policy is public")
+	case *out.PolicyStatus.IsPublic:
+		return fail("the bucket policy makes the bucket public")
+	}
+	return pass("the bucket policy, if there is one, does not make the bucket public")
+}
+
+// Groups that are nearly everybody. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#specifying-grantee-predefined-groups.
+var openGroups = map[string]string{
+	"http://acs.amazonaws.com/groups/global/AllUsers":           "everybody",
+	"http://acs.amazonaws.com/groups/global/AuthenticatedUsers": "everybody with an AWS account",
+}
+
+func decideACL(ctx context.Context, p *probe) outcome {
+	out, err := note(p, ask(ctx, p.audit, "GetBucketAcl", p.b.Client.GetBucketAcl, &s3.GetBucketAclInput{Bucket: &p.b.Name}))
+	if err != nil {
+		return p.undecided(err)
+	}
+	if out.Owner == nil && len(out.Grants) == 0 {
+		return unknown("not known: the answer holds no ACL")
+	}
+	var open []string
+	for _, g := range out.Grants {
+		if g.Grantee == nil {
+			continue
+		}
+		if who, ok := openGroups[value(g.Grantee.URI)]; ok {
+			open = append(open, fmt.Sprintf("%s to %s", g.Permission, who))
+		}
+	}
+	if len(open) > 0 {
+		return fail("the bucket's ACL grants %s", strings.Join(open, ", "))
+	}
+	return pass("the bucket's ACL grants nothing to everybody")
+}
+
+// missingKey is asked for when there is no object: a refusal is told before whether the key exists.
+const missingKey = "weaviate-drill-no-such-key"
+
+func decideAnonymousAccess(ctx context.Context, p *probe) outcome {
+	unsigned := func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} }
+	prefix := p.b.prefix()
+	_, listErr := note(p, ask(ctx, p.audit, "ListObjectsV2 (unsigned)", p.b.Client.ListObjectsV2,
+		&s3.ListObjectsV2Input{Bucket: &p.b.Name, Prefix: &prefix, MaxKeys: aws.Int32(1)}, unsigned))
+	key, what := p.sample, "reading an object"
+	if key == "" {
+		key, what = prefix+missingKey, "reading (tried with a key that does not exist, there is no object yet)"
+	}
+	first := func(ctx context.Context, in *s3.GetObjectInput, o ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+		out, err := p.b.Client.GetObject(ctx, in, o...)
+		if err == nil {
+			_ = out.Body.Close()
+			out.Body = nil
+		}
+		return out, err
+	}
+	_, getErr := note(p, ask(ctx, p.audit, "GetObject (unsigned, first byte) "+key, first,
+		&s3.GetObjectInput{Bucket: &p.b.Name, Key: &key, Range: aws.String("bytes=0-0")}, unsigned))
+	var open []string
+	for _, tried := range []struct {
+		what string
+		err  error
+	}{{"listing the backups", listErr}, {what, getErr}} {
+		if answered(tried.err) {
+			open = append(open, tried.what)
+		}
+	}
+	if len(open) > 0 {
+		return fail("anybody may do this without credentials: %s", strings.Join(open, " and "))
+	}
+	for _, err := range []error{listErr, getErr} {
+		if !refused(err) {
+			return unknown("not known: %v", Explain(err))
+		}
+	}
+	return pass("refused without credentials: listing the backups, and %s", what)
+}
+
+// answered says whether the server let an unsigned request in: it did what was asked, or told that the key or the byte is not there.
+func answered(err error) bool {
+	return err == nil || status(err) == http.StatusNotFound && code(err) == "NoSuchKey" || status(err) == http.StatusRequestedRangeNotSatisfiable
+}
+
+func refused(err error) bool {
+	return status(err) == http.StatusForbidden || status(err) == http.StatusUnauthorized
+}
