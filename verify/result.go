@@ -67,8 +67,10 @@ type Collection struct {
 
 // Sampling says how a random subset was drawn. The zero value: every object was compared.
 type Sampling struct {
-	Requested int    `json:"requested"`
+	Requested int    `json:"requested"` // objects of each collection
 	Seed      uint64 `json:"seed"`
+	Drawn     int64  `json:"drawn"`  // objects really compared, over all collections
+	Method    string `json:"method"` // how they were drawn, and when that is uniform
 }
 
 // Result is everything a comparison found.
@@ -83,11 +85,15 @@ type Result struct {
 	Verdicts        Verdicts              `json:"verdicts"`
 	VectorsCompared int64                 `json:"vectorsCompared"`
 	BytesRead       int64                 `json:"bytesRead"`
-	// CompletenessHorizon is the latest time t such that every source object last written at or before t came back equal.
+	// CompletenessHorizon is the latest time t such that every source object last written at or before t came back equal: one millisecond before
+	// the oldest write that did not. When every source object came back, it is the newest write on the source or the capture point, whichever is later.
+	// Deletions leave no time and do not count. Set at level full only.
 	CompletenessHorizon time.Time `json:"completenessHorizon,omitzero"`
-	// FreshnessHorizon is the newest write that came back.
+	// FreshnessHorizon is the newest write that came back. Set at level full only.
 	FreshnessHorizon time.Time     `json:"freshnessHorizon,omitzero"`
 	Duration         time.Duration `json:"duration"` // nanoseconds
+	// Notes say what was left out on purpose or does not bear on the outcome.
+	Notes []string `json:"notes,omitempty"`
 	// Unknown lists what could not be looked at, each with its reason. Anything here makes the outcome inconclusive.
 	Unknown []string `json:"unknown,omitempty"`
 }

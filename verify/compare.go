@@ -1,0 +1,184 @@
+// Package verify compares a restored Weaviate with the one that was backed up, and says of every difference whether writes after the backup explain it.
+package verify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+)
+
+// The levels of a comparison, each containing the one before.
+const (
+	LevelCounts = "counts" // structure and exact counts
+	LevelSample = "sample" // and a random subset of the objects
+	LevelFull   = "full"   // and every object
+)
+
+// Options say what is compared and how hard the servers are worked. The zero value compares everything, and explains no difference by time.
+type Options struct {
+	// CapturePoint is the instant whose writes the backup holds (startedAt of backup_config.json). Zero: both sides must be the same.
+	CapturePoint time.Time
+	ClockSkew    time.Duration // margin of the time rules; 0: 1 s
+	Level        string        // default full
+	Sample       int           // objects of each collection, for level sample; 0: 1000
+	Seed         uint64        // of the sample; 0: drawn, and recorded in the result
+	Concurrency  int           // ranges compared at once; 0: 2
+	MaxRate      float64       // objects a second read from the source; 0: no bound
+	// MaxDifferences bounds Result.Differences; 0: 1000. Totals are always complete, and failures are listed before drift.
+	MaxDifferences int
+	// Included are the collections that the backup's catalogue names; nil when that is not known. Excluded were left out of the backup on purpose.
+	Included, Excluded []string
+	// NodeMapping maps names of source nodes to those of the restored side where they differ.
+	NodeMapping map[string]string
+	// Progress, when set, is told how many of the source's objects are done; calls do not overlap. The total is an estimate while the source is being written to.
+	Progress func(done, total int64)
+	Log      *slog.Logger // nil: silent
+}
+
+func (o Options) withDefaults() (Options, error) {
+	o.Level = cmp.Or(o.Level, LevelFull)
+	if o.Level != LevelCounts && o.Level != LevelSample && o.Level != LevelFull {
+		return o, fmt.Errorf("verify: level %q is not known: counts, sample or full", o.Level)
+	}
+	if o.ClockSkew < 0 || o.Sample < 0 || o.Concurrency < 0 || o.MaxRate < 0 || o.MaxDifferences < 0 {
+		return o, errors.New("verify: a number in the options is negative")
+	}
+	o.ClockSkew = cmp.Or(o.ClockSkew, time.Second)
+	o.Sample = cmp.Or(o.Sample, 1000)
+	o.Concurrency = cmp.Or(o.Concurrency, 2)
+	o.MaxDifferences = cmp.Or(o.MaxDifferences, 1000)
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64() | 1
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// comparison is one run of Compare.
+type comparison struct {
+	Options
+	source, restored *weaviate.Conn
+	rules            rules
+	limiter          *rate.Limiter // of the source; nil: none
+
+	mu      sync.Mutex
+	result  *Result
+	byName  map[string]*Collection
+	absent  map[string]*part // collections that were not restored, with the verdicts of all their parts
+	bad     []Difference     // lost, corrupt, unexpected, unverifiable
+	drift   []Difference
+	oldest  int64 // the oldest write on the source that is not on the restored side, ms; 0: none
+	newest  [2]int64
+	done    int64
+	total   int64
+	partial bool // something could not be read, so no horizon is known
+}
+
+// Compare holds the restored Weaviate against the source. The source is only read, at read consistency ONE, and no tenant of it is ever activated; tenants of the restored side are activated where
+// that is needed to read them. An error means that the comparison could not be carried out (a side unreachable, credentials refused, ctx ended); everything else, also what could not be
+// looked at, is in the result. Memory use depends on the concurrency and not on the amount of data.
+func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*Result, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	c := &comparison{
+		Options: o, source: source, restored: restored, rules: newRules(o.CapturePoint, o.ClockSkew), byName: map[string]*Collection{}, absent: map[string]*part{},
+		result: &Result{Level: o.Level, CapturePoint: o.CapturePoint, ClockSkew: o.ClockSkew},
+	}
+	if o.MaxRate > 0 {
+		c.limiter = rate.NewLimiter(rate.Limit(o.MaxRate), weaviate.MaxPage)
+	}
+	parts, err := c.structure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch o.Level {
+	case LevelFull:
+		err = c.compareAll(ctx, parts)
+	case LevelSample:
+		err = c.compareSample(ctx, parts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.conclude(ctx, parts); err != nil {
+		return nil, err
+	}
+	if err := c.shards(ctx); err != nil {
+		return nil, err
+	}
+	r := c.result
+	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
+		r.Collections = append(r.Collections, *c.byName[name])
+		r.Verdicts.sum(c.byName[name].Verdicts)
+	}
+	byPlace := func(a, b Difference) int {
+		return cmp.Or(cmp.Compare(a.Collection, b.Collection), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
+	}
+	slices.SortFunc(c.bad, byPlace)
+	slices.SortFunc(c.drift, byPlace)
+	r.Differences = append(c.bad, c.drift...)
+	r.Differences = r.Differences[:min(len(r.Differences), o.MaxDifferences)]
+	slices.SortStableFunc(r.Structure, func(a, b StructureDifference) int {
+		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Kind, b.Kind))
+	})
+	slices.Sort(r.Unknown)
+	if o.Level == LevelFull && !c.partial {
+		if c.oldest > 0 {
+			r.CompletenessHorizon = time.UnixMilli(c.oldest - 1).UTC()
+		} else if c.newest[0] > 0 {
+			r.CompletenessHorizon = time.UnixMilli(max(c.newest[0], c.rules.capture)).UTC()
+		}
+		if c.newest[1] > 0 {
+			r.FreshnessHorizon = time.UnixMilli(c.newest[1]).UTC()
+		}
+	}
+	r.Duration = time.Since(began)
+	return r, nil
+}
+
+// differ notes a difference outside the objects.
+func (c *comparison) differ(kind, where, source, restored string, verdict Verdict, rule string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.result.Structure = append(c.result.Structure, StructureDifference{kind, where, cut(source), cut(restored), verdict, rule})
+}
+
+func (c *comparison) unknown(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.result.Unknown = append(c.result.Unknown, fmt.Sprintf(format, args...))
+}
+
+func (c *comparison) note(format string, args ...any) {
+	c.result.Notes = append(c.result.Notes, fmt.Sprintf(format, args...))
+}
+
+// fatal says whether an error ends the comparison: nothing more can be learnt from a server that is gone or refuses the credentials.
+func fatal(err error) bool {
+	return errors.Is(err, weaviate.ErrUnreachable) || errors.Is(err, weaviate.ErrUnauthorized) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// cut shortens a value to a line.
+func cut(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s... (%d bytes)", s[:most], len(s))
+}

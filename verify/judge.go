@@ -1,0 +1,99 @@
+package verify
+
+import (
+	"time"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+)
+
+// rules are the time rules of one comparison. Times are the servers' own, in Unix milliseconds.
+type rules struct {
+	capture int64 // the capture point; 0 when there is none, and then no difference is explained by time
+	margin  int64 // by which the clocks of the nodes may differ, and a write near the capture point may have been under way
+}
+
+func newRules(capture time.Time, skew time.Duration) rules {
+	if capture.IsZero() {
+		return rules{}
+	}
+	return rules{capture.UnixMilli(), skew.Milliseconds()}
+}
+
+// The reasons that judge gives, one for each branch.
+const (
+	ruleEqual            = "both sides are equal, bit for bit"
+	ruleSameWrite        = "both sides hold the same write (same creation and update time), and their content differs"
+	ruleUpdatedAfter     = "updated on the source after the capture point, or within the margin before it"
+	ruleNotExplained     = "differs, and the source's last write is older than the capture point"
+	ruleWrittenAfter     = "written on the source after the capture point, or within the margin before it, when a write may have been under way"
+	ruleLost             = "last written on the source before the capture point, and not restored"
+	ruleWrittenRestored  = "its last write on the restored side is later than the capture point: it cannot come from the backup"
+	ruleDeletedOrRisen   = "restored and not on the source: deleted there after the capture point, or risen from an earlier deletion; only an inventory from before the backup could tell"
+	ruleNoCaptureDiffers = "differs, and without a capture point no later write can explain it"
+	ruleNoCaptureLost    = "not restored, and without a capture point no later write can explain it"
+	ruleNoCaptureExtra   = "not on the source, and without a capture point no deletion can explain it"
+)
+
+// judge gives the verdict on one object from both its sides, one of which may be nil. It reads the identity and times of the objects; equal says whether all else is the same too.
+func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, string) {
+	switch {
+	case source != nil && restored != nil:
+		switch {
+		case equal:
+			return Match, ruleEqual
+		case source.Created == restored.Created && source.Updated == restored.Updated:
+			return Corrupt, ruleSameWrite
+		case r.capture == 0:
+			return Corrupt, ruleNoCaptureDiffers
+		case source.Updated > r.capture-r.margin:
+			return Drift, ruleUpdatedAfter
+		default:
+			return Corrupt, ruleNotExplained
+		}
+	case source != nil:
+		switch {
+		case r.capture == 0:
+			return Lost, ruleNoCaptureLost
+		case source.Updated > r.capture-r.margin:
+			return Drift, ruleWrittenAfter
+		default:
+			return Lost, ruleLost
+		}
+	default:
+		switch {
+		case r.capture == 0:
+			return Unexpected, ruleNoCaptureExtra
+		case restored.Updated > r.capture+r.margin:
+			return Unexpected, ruleWrittenRestored
+		default:
+			return Unverifiable, ruleDeletedOrRisen
+		}
+	}
+}
+
+// add counts one verdict.
+func (v *Verdicts) add(verdict Verdict, n int64) {
+	switch verdict {
+	case Match:
+		v.Match += n
+	case Drift:
+		v.Drift += n
+	case Lost:
+		v.Lost += n
+	case Corrupt:
+		v.Corrupt += n
+	case Unexpected:
+		v.Unexpected += n
+	case Unverifiable:
+		v.Unverifiable += n
+	}
+}
+
+func (v *Verdicts) sum(w Verdicts) {
+	v.Match += w.Match
+	v.Drift += w.Drift
+	v.Lost += w.Lost
+	v.Corrupt += w.Corrupt
+	v.Unexpected += w.Unexpected
+	v.Unverifiable += w.Unverifiable
+}

@@ -1,0 +1,322 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+)
+
+// Ranges are cut so that each holds about perRange objects: few enough that workers end together, many enough that the few objects read in vain at the end of each do not count.
+const (
+	perRange  = 8192
+	maxRanges = 4096
+)
+
+// Ranges cuts UUID space into equal parts for a scan of so many objects.
+func Ranges(objects int64) [][2]uuid.UUID {
+	n := int(min(maxRanges, max(1, (objects+perRange-1)/perRange)))
+	out := make([][2]uuid.UUID, n)
+	for i := range out {
+		if i > 0 {
+			binary.BigEndian.PutUint64(out[i][0][:], uint64(i)*(math.MaxUint64/uint64(n)))
+			out[i-1][1] = out[i][0]
+		}
+	}
+	return out
+}
+
+// counts asks for the exact counts of all parts. Parts that cannot be counted are marked, and never a pass.
+func (c *comparison) counts(ctx context.Context, parts []*part) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(c.Concurrency)
+	for _, p := range parts {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			if p.sourceCount, err = c.source.Count(ctx, p.collection, p.tenant); err != nil {
+				if fatal(err) {
+					return &sideError{"source", err}
+				}
+				c.unknown("%s: the source's objects cannot be counted: %v", p.where(), err)
+				p.onSource, p.incomplete = false, true
+				return nil
+			}
+			if !p.onRestored {
+				return nil
+			}
+			if p.restoredCount, err = c.restored.Count(ctx, p.collection, p.tenant); err != nil {
+				if fatal(err) {
+					return &sideError{"restored", err}
+				}
+				c.unknown("%s: the restored objects cannot be counted: %v", p.where(), err)
+				p.incomplete = true
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		entry := c.byName[p.collection]
+		entry.SourceCount += p.sourceCount
+		entry.RestoredCount += p.restoredCount
+		c.total += p.sourceCount
+		c.partial = c.partial || p.incomplete
+	}
+	return nil
+}
+
+// compareAll judges every object of every part, ranges in parallel.
+func (c *comparison) compareAll(ctx context.Context, parts []*part) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(c.Concurrency)
+	for _, p := range parts {
+		if !p.onSource {
+			continue
+		}
+		ranges := Ranges(max(p.sourceCount, p.restoredCount))
+		for _, r := range ranges {
+			if ctx.Err() != nil {
+				break
+			}
+			group.Go(func() error {
+				return c.compareRange(ctx, p, r[0], r[1], int64(len(ranges)), nil)
+			})
+		}
+	}
+	return group.Wait()
+}
+
+// compareRange judges the objects with from <= id < to, except those that skip holds (which then holds the others too).
+func (c *comparison) compareRange(ctx context.Context, p *part, from, to uuid.UUID, ranges int64, skip map[uuid.UUID]bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t := tally{comparison: c, part: p}
+	source := c.source.Scan(weaviate.Range{
+		Collection: p.collection, Tenant: p.tenant, From: from, To: to, Expect: p.sourceCount / ranges, REST: p.rest, Size: p.sourceSize,
+	})
+	source.Wait = c.throttle
+	var restored pages = none{}
+	restoredBytes := func() int64 { return 0 }
+	if p.onRestored {
+		s := c.restored.Scan(weaviate.Range{
+			Collection: p.collection, Tenant: p.tenant, From: from, To: to, Expect: p.restoredCount / ranges, REST: p.rest, Size: p.restoredSize,
+		})
+		restored, restoredBytes = s, func() int64 { return s.Bytes }
+	}
+	err := merge(ctx, source, restored, func(a, b *weaviate.Object) {
+		if skip != nil {
+			o := a
+			if o == nil {
+				o = b
+			}
+			if skip[o.ID] {
+				return
+			}
+			skip[o.ID] = true
+		}
+		t.judge(a, b)
+	})
+	t.bytes = source.Bytes + restoredBytes()
+	t.flush()
+	var side *sideError
+	if err == nil || !errors.As(err, &side) || fatal(err) {
+		return err
+	}
+	c.mu.Lock()
+	p.incomplete, c.partial = true, true
+	c.mu.Unlock()
+	where := p.where()
+	if side.side == "restored" {
+		// A server that is there and cannot give the objects: the data that it opened is broken.
+		c.differ("collection", where, "readable", cut(side.err.Error()), Corrupt, "the restored objects cannot be read")
+		return nil
+	}
+	c.unknown("%s: the source's objects could not all be read: %v", where, side.err)
+	return nil
+}
+
+// throttle keeps the reading of the source below MaxRate.
+func (c *comparison) throttle(ctx context.Context, objects int) error {
+	if c.limiter == nil {
+		return nil
+	}
+	return c.limiter.WaitN(ctx, objects)
+}
+
+// tally gathers the verdicts of one range, so that workers seldom meet at the lock.
+type tally struct {
+	*comparison
+	part                 *part
+	verdicts             Verdicts
+	bad, drift           []Difference
+	sourceRead, resRead  int64
+	vectors, bytes       int64
+	oldest               int64
+	newestSource, newest int64
+	sinceFlush           int
+}
+
+// flushEvery bounds what a tally holds and how long the progress stands still.
+const flushEvery = 4096
+
+func (t *tally) judge(a, b *weaviate.Object) {
+	equal := a != nil && b != nil && a.Equal(b)
+	verdict, rule := t.rules.judge(a, b, equal)
+	t.verdicts.add(verdict, 1)
+	if a != nil {
+		t.sourceRead++
+		t.newestSource = max(t.newestSource, a.Updated)
+		if !equal && (t.oldest == 0 || a.Updated < t.oldest) {
+			t.oldest = a.Updated
+		}
+	}
+	if b != nil {
+		t.resRead++
+		t.newest = max(t.newest, b.Updated)
+	}
+	if a != nil && b != nil {
+		t.vectors += int64(len(a.Vectors))
+	}
+	switch {
+	case verdict == Match:
+	case verdict == Drift:
+		if len(t.drift) < t.MaxDifferences {
+			t.drift = append(t.drift, describe(t.part, a, b, verdict, rule))
+		}
+	default:
+		if len(t.bad) < t.MaxDifferences {
+			t.bad = append(t.bad, describe(t.part, a, b, verdict, rule))
+		}
+	}
+	if t.sinceFlush++; t.sinceFlush >= flushEvery {
+		t.flush()
+	}
+}
+
+func (t *tally) flush() {
+	c := t.comparison
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.part.sourceRead += t.sourceRead
+	t.part.resRead += t.resRead
+	t.part.verdicts.sum(t.verdicts)
+	c.result.VectorsCompared += t.vectors
+	c.result.BytesRead += t.bytes
+	if t.oldest > 0 && (c.oldest == 0 || t.oldest < c.oldest) {
+		c.oldest = t.oldest
+	}
+	c.newest[0], c.newest[1] = max(c.newest[0], t.newestSource), max(c.newest[1], t.newest)
+	c.bad = append(c.bad, t.bad[:min(len(t.bad), c.MaxDifferences-len(c.bad))]...)
+	c.drift = append(c.drift, t.drift[:min(len(t.drift), c.MaxDifferences-len(c.drift))]...)
+	c.done += t.sourceRead
+	if c.Progress != nil && t.sourceRead > 0 {
+		c.Progress(c.done, max(c.done, c.total))
+	}
+	*t = tally{comparison: c, part: t.part}
+}
+
+// describe tells what differs in one object.
+func describe(p *part, a, b *weaviate.Object, verdict Verdict, rule string) Difference {
+	d := Difference{Collection: p.collection, Tenant: p.tenant, Verdict: verdict, Rule: rule}
+	if a != nil {
+		d.ID, d.SourceTime = a.ID.String(), time.UnixMilli(a.Updated).UTC()
+	}
+	if b != nil {
+		d.ID, d.RestoreTime = b.ID.String(), time.UnixMilli(b.Updated).UTC()
+	}
+	if a == nil || b == nil {
+		return d
+	}
+	differ := func(field, source, restored string) {
+		if len(d.Fields) == 0 {
+			d.Detail = fmt.Sprintf("%s: source %s, restored %s", field, cut(source), cut(restored))
+		}
+		d.Fields = append(d.Fields, field)
+	}
+	if properties, err := weaviate.DiffProperties(a.Properties, b.Properties); err != nil {
+		differ("properties", err.Error(), err.Error())
+	} else {
+		for _, x := range properties {
+			differ("properties."+x.Name, x.A, x.B)
+		}
+	}
+	diffVectors(a.Vectors, b.Vectors, differ)
+	if a.Created != b.Created {
+		differ("creationTime", stamp(a.Created), stamp(b.Created))
+	}
+	if a.Updated != b.Updated {
+		differ("lastUpdateTime", stamp(a.Updated), stamp(b.Updated))
+	}
+	return d
+}
+
+func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func diffVectors(a, b []weaviate.Vector, differ func(field, source, restored string)) {
+	find := func(list []weaviate.Vector, name string) *weaviate.Vector {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+		return nil
+	}
+	var names []string
+	for _, v := range slices.Concat(a, b) {
+		if !slices.Contains(names, v.Name) {
+			names = append(names, v.Name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		field := "vectors." + name
+		if name == "" {
+			field = "vector"
+		}
+		x, y := find(a, name), find(b, name)
+		switch {
+		case x == nil:
+			differ(field, "(missing)", y.Shape())
+		case y == nil:
+			differ(field, x.Shape(), "(missing)")
+		case x.Multi != y.Multi || len(x.Bytes) != len(y.Bytes):
+			differ(field, x.Shape(), y.Shape())
+		case !bytes.Equal(x.Bytes, y.Bytes):
+			differ(field, element(x, y), element(y, x))
+		}
+	}
+}
+
+// element renders the first element in which v is unlike other, which has the same shape.
+func element(v, other *weaviate.Vector) string {
+	p, q := v.Bytes, other.Bytes
+	if v.Multi && len(p) >= 2 {
+		if p[0] != q[0] || p[1] != q[1] {
+			return v.Shape()
+		}
+		p, q = p[2:], q[2:]
+	}
+	for i := 0; i+4 <= len(p); i += 4 {
+		if !bytes.Equal(p[i:i+4], q[i:i+4]) {
+			f := math.Float32frombits(binary.LittleEndian.Uint32(p[i:]))
+			return fmt.Sprintf("[%d] = %s", i/4, strconv.FormatFloat(float64(f), 'g', -1, 32))
+		}
+	}
+	return v.Shape()
+}

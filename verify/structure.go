@@ -1,0 +1,398 @@
+package verify
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+)
+
+// part is a collection, or one tenant of it: what a scan reads.
+type part struct {
+	collection, tenant     string
+	rest                   bool
+	onSource, onRestored   bool
+	sourceCount            int64 // before the scan
+	restoredCount          int64
+	sourceSize             *weaviate.Size
+	restoredSize           *weaviate.Size
+	sourceRead, resRead    int64 // under comparison.mu
+	verdicts               Verdicts
+	incomplete             bool   // a range could not be read
+	missing                string // rule for a whole part that was not restored, when it is lost
+	missingKind            string // collection or tenant
+	verdictWhenNothingSeen Verdict
+}
+
+func (p *part) where() string {
+	if p.tenant == "" {
+		return p.collection
+	}
+	return p.collection + "/" + p.tenant
+}
+
+// structure compares everything but the objects, and returns the parts whose objects can be read.
+func (c *comparison) structure(ctx context.Context) ([]*part, error) {
+	source, err := c.source.Collections(ctx)
+	if err != nil {
+		return nil, &sideError{"source", err}
+	}
+	restored, err := c.restored.Collections(ctx)
+	if err != nil {
+		return nil, &sideError{"restored", err}
+	}
+	if err := c.aliases(ctx); err != nil {
+		return nil, err
+	}
+	left, right := byName(source), byName(restored)
+	names := map[string]bool{}
+	for _, list := range [][]string{slices.Collect(maps.Keys(left)), slices.Collect(maps.Keys(right)), c.Included} {
+		for _, name := range list {
+			names[name] = true
+		}
+	}
+	var parts []*part
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		a, onSource := left[name]
+		b, onRestored := right[name]
+		expected := slices.Contains(c.Included, name)
+		switch {
+		case onSource && onRestored:
+			c.compareSchema(a, b)
+		case onSource && slices.Contains(c.Excluded, name):
+			c.note("collection %s was left out of the backup on purpose and is not compared", name)
+			continue
+		case onSource:
+			// Its objects are still judged: when every one was written after the capture point, the collection itself is drift.
+		case onRestored && expected:
+			c.differ("collection", name, "(missing)", "present", Unverifiable,
+				"in the backup and restored, and not seen on the source: deleted there after the capture point, or the credentials may not see it")
+			continue
+		case onRestored && c.Included == nil:
+			c.differ("collection", name, "(missing)", "present", Unverifiable, "restored, and not seen on the source; the backup's catalogue was not given, so nothing tells why")
+			continue
+		case onRestored:
+			c.differ("collection", name, "(missing)", "present", Unexpected, "on the restored side, and neither on the source nor in the backup")
+			continue
+		default:
+			c.differ("collection", name, "(missing)", "(missing)", Lost, "in the backup, and on neither side")
+			continue
+		}
+		c.byName[name] = &Collection{Name: name}
+		more, err := c.partsOf(ctx, a, b, onRestored, expected)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, more...)
+	}
+	return parts, c.counts(ctx, parts)
+}
+
+func byName(list []weaviate.Collection) map[string]weaviate.Collection {
+	out := make(map[string]weaviate.Collection, len(list))
+	for _, c := range list {
+		out[c.Name] = c
+	}
+	return out
+}
+
+// partsOf lists what can be scanned of a collection that is on the source.
+func (c *comparison) partsOf(ctx context.Context, a, b weaviate.Collection, onRestored, expected bool) ([]*part, error) {
+	template := part{
+		collection: a.Name, rest: a.NeedsREST() || b.NeedsREST(), onSource: true, onRestored: onRestored,
+		sourceSize: new(weaviate.Size), restoredSize: new(weaviate.Size),
+	}
+	if !onRestored {
+		template.missingKind, template.verdictWhenNothingSeen, template.missing = "collection", Lost, "on the source, and not restored"
+		if expected {
+			template.missing = "in the backup, and not restored"
+		} else if c.Included != nil {
+			template.missing = "on the source, and not in the backup"
+		}
+		absent := template
+		c.absent[a.Name] = &absent
+	}
+	if !a.MultiTenant || onRestored && !b.MultiTenant {
+		if a.MultiTenant {
+			return nil, nil // the schema's difference says it: without tenants there is nothing to hold against those of the source
+		}
+		return []*part{&template}, nil
+	}
+	source, err := c.source.Tenants(ctx, a.Name)
+	if err != nil {
+		return nil, &sideError{"source", err}
+	}
+	restored := map[string]weaviate.Tenant{}
+	if onRestored {
+		list, err := c.restored.Tenants(ctx, a.Name)
+		if err != nil {
+			return nil, &sideError{"restored", err}
+		}
+		for _, t := range list {
+			restored[t.Name] = t
+		}
+	}
+	c.byName[a.Name].Tenants = len(source)
+	var parts []*part
+	var cold, offloaded, activate []string
+	for _, t := range source {
+		r, there := restored[t.Name]
+		delete(restored, t.Name)
+		p := template
+		p.tenant, p.onRestored = t.Name, there
+		if there && state(t) != state(r) {
+			c.differ("tenant", p.where(), state(t), state(r), Unverifiable,
+				"its activity differs; changes of it carry no time, so whether it was changed on the source after the capture point is not known")
+		}
+		switch state(t) {
+		case "HOT":
+		case "COLD":
+			if onRestored && !there {
+				c.differ("tenant", p.where(), "COLD", "(missing)", Lost, "on the source, inactive, and not restored")
+			}
+			cold = append(cold, t.Name)
+			continue
+		default:
+			offloaded = append(offloaded, t.Name)
+			continue
+		}
+		if there && !r.Active() {
+			activate = append(activate, t.Name)
+		}
+		if onRestored && !there {
+			p.missingKind, p.missing, p.verdictWhenNothingSeen = "tenant", "on the source, and not restored", Unverifiable
+		}
+		parts = append(parts, &p)
+	}
+	if onRestored {
+		for _, name := range slices.Sorted(maps.Keys(restored)) {
+			c.differ("tenant", a.Name+"/"+name, "(missing)", state(restored[name]), Unverifiable,
+				"restored and not on the source: removed there after the capture point, or risen from an earlier removal")
+		}
+	}
+	if len(cold) > 0 {
+		c.unknown("%s: %s inactive (COLD) on the source, where the tool activates nothing: their objects were not compared", a.Name, some(cold))
+	}
+	if len(offloaded) > 0 {
+		c.note("%s: %s offloaded or frozen on the source: their objects are not in a backup", a.Name, some(offloaded))
+	}
+	if len(activate) > 0 {
+		if err := c.restored.ActivateTenants(ctx, a.Name, activate); err != nil {
+			return nil, &sideError{"restored", err}
+		}
+	}
+	return parts, nil
+}
+
+// some names a few of many tenants.
+func some(names []string) string {
+	const most = 5
+	if len(names) == 1 {
+		return "tenant " + names[0] + " is"
+	}
+	if len(names) <= most {
+		return fmt.Sprintf("tenants %s are", strings.Join(names, ", "))
+	}
+	return fmt.Sprintf("%d tenants (%s, ...) are", len(names), strings.Join(names[:most], ", "))
+}
+
+// state is a tenant's activity by its older name; newer servers use ACTIVE, INACTIVE and OFFLOADED for the same.
+func state(t weaviate.Tenant) string {
+	switch t.Activity {
+	case "", "ACTIVE":
+		return "HOT"
+	case "INACTIVE":
+		return "COLD"
+	case "OFFLOADED":
+		return "FROZEN"
+	}
+	return t.Activity
+}
+
+// aliases compares them; those of collections that were left out on purpose are not.
+func (c *comparison) aliases(ctx context.Context) error {
+	source, err := c.source.Aliases(ctx)
+	if errors.Is(err, weaviate.ErrNotFound) {
+		return nil // a server from before aliases (1.32)
+	}
+	if errors.Is(err, weaviate.ErrForbidden) {
+		c.unknown("aliases were not compared: %v", err)
+		return nil
+	}
+	if err != nil {
+		return &sideError{"source", err}
+	}
+	restored, err := c.restored.Aliases(ctx)
+	if err != nil {
+		return &sideError{"restored", err}
+	}
+	for _, alias := range slices.Sorted(maps.Keys(source)) {
+		to, there := restored[alias]
+		switch {
+		case slices.Contains(c.Excluded, source[alias]):
+		case !there:
+			c.differ("alias", alias, source[alias], "(missing)", Lost, "on the source, and not restored; an alias carries no time, so one made after the capture point looks the same")
+		case to != source[alias]:
+			c.differ("alias", alias, source[alias], to, Corrupt, "points to another collection than on the source; an alias carries no time, so one moved after the capture point looks the same")
+		}
+	}
+	for _, alias := range slices.Sorted(maps.Keys(restored)) {
+		if _, there := source[alias]; !there {
+			c.differ("alias", alias, "(missing)", restored[alias], Unexpected, "restored, and not on the source; an alias carries no time, so one removed after the capture point looks the same")
+		}
+	}
+	return nil
+}
+
+// compareSchema compares two collections' schemas as the servers write them, all of it. The order of properties means nothing and is not compared.
+func (c *comparison) compareSchema(a, b weaviate.Collection) {
+	left, err := decodeJSON(a.Schema)
+	if err != nil {
+		c.unknown("%s: the source's schema cannot be read: %v", a.Name, err)
+		return
+	}
+	right, err := decodeJSON(b.Schema)
+	if err != nil {
+		c.unknown("%s: the restored schema cannot be read: %v", a.Name, err)
+		return
+	}
+	c.diffJSON(a.Name, left, right)
+}
+
+func decodeJSON(raw []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	return v, d.Decode(&v)
+}
+
+const schemaRule = "a schema carries no time, so a change made on the source after the capture point looks the same: then drill a newer backup"
+
+func (c *comparison) diffJSON(path string, a, b any) {
+	left, leftIsObject := a.(map[string]any)
+	right, rightIsObject := b.(map[string]any)
+	if !leftIsObject || !rightIsObject {
+		la, ok1 := a.([]any)
+		lb, ok2 := b.([]any)
+		if ok1 && ok2 {
+			left, leftIsObject = named(la)
+			right, rightIsObject = named(lb)
+		}
+	}
+	if leftIsObject && rightIsObject {
+		for _, key := range slices.Sorted(maps.Keys(left)) {
+			other, there := right[key]
+			if !there {
+				c.differ("schema", path+"."+key, text(left[key]), "(missing)", Lost, schemaRule)
+				continue
+			}
+			c.diffJSON(path+"."+key, left[key], other)
+		}
+		for _, key := range slices.Sorted(maps.Keys(right)) {
+			if _, there := left[key]; !there {
+				c.differ("schema", path+"."+key, "(missing)", text(right[key]), Unexpected, schemaRule)
+			}
+		}
+		return
+	}
+	if s, r := text(a), text(b); s != r {
+		c.differ("schema", path, s, r, Corrupt, schemaRule)
+	}
+}
+
+// named turns a list of objects that all bear different names into an object by name: properties and nested properties.
+func named(list []any) (map[string]any, bool) {
+	out := make(map[string]any, len(list))
+	for _, item := range list {
+		o, _ := item.(map[string]any)
+		name, ok := o["name"].(string)
+		if !ok {
+			return nil, false
+		}
+		out[name] = item
+	}
+	return out, len(out) == len(list)
+}
+
+func text(v any) string {
+	raw, err := json.Marshal(v) // keys sorted
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
+}
+
+// shards compares where the data lies: each shard that a source node holds must be on the restored node too, loaded, and not empty while another replica of it is not. It is asked after the objects
+// were read, when every shard that can load has. The counts of /v1/nodes are not held against each other: they see flushed segments only and lag by about 70 s on a source that is written to, and a shard
+// without a loaded index says 0. After a restore everything is in segments, so on that side 0 means empty. That one replica is empty is not seen by any reading at consistency ONE that another
+// replica answers, hence this look. When all replicas of a shard are empty, the counts and the objects have said so.
+func (c *comparison) shards(ctx context.Context) error {
+	source, err := c.source.Nodes(ctx)
+	if errors.Is(err, weaviate.ErrForbidden) {
+		c.unknown("shards were not compared: %v", err)
+		return nil
+	}
+	if err != nil {
+		return &sideError{"source", err}
+	}
+	restored, err := c.restored.Nodes(ctx)
+	if err != nil {
+		return &sideError{"restored", err}
+	}
+	type place struct{ node, collection, shard string }
+	there := map[place]weaviate.Shard{}
+	fullest := map[[2]string]int64{} // objects of a shard's fullest replica; no entry: on no node
+	nodes := map[string]bool{}
+	for _, n := range restored {
+		nodes[n.Name] = true
+		for _, s := range n.Shards {
+			there[place{n.Name, s.Collection, s.Name}] = s
+			key := [2]string{s.Collection, s.Name}
+			fullest[key] = max(fullest[key], s.ObjectCount)
+		}
+	}
+	seen := map[string]bool{}
+	for _, n := range source {
+		name := cmp.Or(c.NodeMapping[n.Name], n.Name)
+		if !nodes[name] && len(source) == 1 && len(restored) == 1 {
+			name = restored[0].Name
+		}
+		if !nodes[name] {
+			c.unknown("node %s of the source has no counterpart on the restored side, so its shards were not compared", n.Name)
+			continue
+		}
+		for _, s := range n.Shards {
+			seen[s.Collection] = true
+			entry := c.byName[s.Collection]
+			if entry == nil || entry.RestoredCount == 0 && entry.RestoredRead == 0 {
+				continue // not restored at all, or empty: said elsewhere
+			}
+			where := name + "/" + s.Collection + "/" + s.Name
+			r, ok := there[place{name, s.Collection, s.Name}]
+			_, anywhere := fullest[[2]string{s.Collection, s.Name}]
+			switch {
+			case !ok && entry.Tenants > 0 && !anywhere:
+				// A tenant is one shard, and that the whole tenant is missing has been said.
+			case !ok:
+				c.differ("shard", where, "present", "(missing)", Lost, "the node holds this shard on the source")
+			case !r.Loaded && s.Loaded:
+				c.differ("shard", where, "loaded", "not loaded", Unverifiable, "what lies in a shard that is not loaded cannot be read; wait until every shard is")
+			case r.ObjectCount == 0 && fullest[[2]string{s.Collection, s.Name}] > 0:
+				c.differ("shard", where, fmt.Sprint(s.ObjectCount, " objects"), "empty", Lost, "another replica of this shard is not empty")
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
+		if c.byName[name].SourceCount > 0 && !seen[name] {
+			c.unknown("%s: the source lists no shard of it, so its shards were not compared: the credentials may lack read_nodes (verbose)", name)
+		}
+	}
+	return nil
+}
