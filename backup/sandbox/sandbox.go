@@ -3,6 +3,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -37,7 +38,15 @@ type Sandbox interface {
 	// Up returns when every node answers as ready. After an error nothing is left running. It is called once a drill:
 	// after a failed restore an instance is thrown away, never used again.
 	Up(ctx context.Context, spec Spec) (Instance, error)
+	// Tidy removes what the drill with this id left behind when it died (killed, power cut). Nothing left is no error.
+	Tidy(ctx context.Context, drillID string) error
 }
+
+// Errors that a drill decides on.
+var (
+	ErrNotEmpty = errors.New("the sandbox is not empty")        // it has collections already: a restore into it proves nothing
+	ErrVersion  = errors.New("the sandbox has another version") // than the backup needs
+)
 
 // Instance is a Weaviate that is up.
 type Instance interface {

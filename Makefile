@@ -1,0 +1,43 @@
+# weaviate-drill. "make help" lists the targets.
+GO      ?= go
+BIN     := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/weaviate-drill
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/weaviate-drill ./cmd/weaviate-drill
+
+.PHONY: servers
+servers: $(BIN)/weaviate-server $(BIN)/minio ## build the real Weaviate and S3 server that the demo and the tests run
+
+# Each server is a tool of a Go module of its own, and is built again only when that module changes.
+$(BIN)/weaviate-server: testdata/servers/weaviate/go.mod testdata/servers/weaviate/go.sum
+	@echo "building Weaviate, which takes some minutes the first time"
+	@cd testdata/servers/weaviate && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/weaviate/weaviate/cmd/weaviate-server
+
+$(BIN)/minio: testdata/servers/minio/go.mod testdata/servers/minio/go.sum
+	@echo "building MinIO, which takes some minutes the first time"
+	@cd testdata/servers/minio && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/minio/minio
+
+.PHONY: demo
+demo: build servers ## a whole drill on this machine: real Weaviate, real S3, nothing to configure
+	$(BIN)/weaviate-drill demo
+
+.PHONY: test
+test: servers ## all tests, on real servers
+	$(GO) test -timeout 50m ./...
+
+.PHONY: bench
+bench: servers ## the benchmarks; read the metric "ratio"
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 50m ./...
+
+.PHONY: lint
+lint: ## golangci-lint, at the version pinned in testdata/tools
+	$(GO) vet ./...
