@@ -18,7 +18,8 @@ type Measured struct {
 	Duration time.Duration `json:"duration"` // nanoseconds
 	From     string        `json:"from"`
 	To       string        `json:"to"`
-	Known    bool          `json:"known"` // false: the phases that it needs did not all happen
+	Known    bool          `json:"known"`         // false: the phases that it needs did not all happen
+	Why      string        `json:"why,omitempty"` // why it is not known
 }
 
 // Judgement is one objective held against what was measured.
