@@ -2,8 +2,10 @@
 package evidence
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
@@ -67,6 +69,7 @@ type Record struct {
 	Sandbox      Sandbox                 `json:"sandbox"`
 	Bucket       Bucket                  `json:"bucket"`
 	Posture      []bucket.Finding        `json:"posture,omitempty"`
+	FailOn       bucket.Severity         `json:"failOn,omitempty"` // the policy: findings that fail, of this severity or a higher one, fail the drill
 	Backup       *Backup                 `json:"backup,omitempty"`
 	Catalogue    *backup.CatalogueResult `json:"catalogue,omitempty"`
 	Archive      *backup.ArchiveResult   `json:"archive,omitempty"`
@@ -135,20 +138,30 @@ type Backup struct {
 	Objects       []backup.Object `json:"objects"`
 }
 
-// Fail adds a reason and keeps Status and Reasons in step.
+// Fail adds a reason and keeps Status and Reasons in step: the worst reason first, and among equals the one that came first.
 func (r *Record) Fail(status Status, phase rto.Phase, message string) {
 	r.Status = r.Status.Worst(status)
 	r.Reasons = append(r.Reasons, Reason{status, phase, message})
+	slices.SortStableFunc(r.Reasons, func(a, b Reason) int { return cmp.Compare(severity[b.Status], severity[a.Status]) })
 }
 
-// Parse reads a stored record. An unknown schema is an error.
+// Parse reads a stored record. Fields that it does not know are passed over; an unknown schema is an error.
 func Parse(raw []byte) (*Record, error) {
 	var r Record
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return nil, fmt.Errorf("not a drill record: %w", err)
+		return nil, notARecord(err)
 	}
-	if r.Schema != Schema {
-		return nil, fmt.Errorf("not a drill record of a known form: schema %q, known is %q", r.Schema, Schema)
+	if err := checkSchema(r.Schema); err != nil {
+		return nil, err
 	}
 	return &r, nil
+}
+
+func notARecord(err error) error { return fmt.Errorf("not a drill record: %w", err) }
+
+func checkSchema(schema string) error {
+	if schema != Schema {
+		return fmt.Errorf("not a drill record of a known form: schema %q, known is %q", schema, Schema)
+	}
+	return nil
 }
