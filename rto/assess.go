@@ -23,14 +23,14 @@ const drillsOwn = time.Second
 // allowance is declared, and against "technically recovered" otherwise.
 func Assess(t Timeline, in Input) *Assessment {
 	a := &Assessment{}
-	from, dataBack := "provisioning begins", []Phase{Provision, Restore}
+	from, dataBack := "the start of provisioning", []Phase{Provision, Restore}
 	if in.Provided {
-		from, dataBack = "restore begins, on an instance that stood ready", []Phase{Restore}
+		from, dataBack = "the start of the restore, on an instance that stood ready", []Phase{Restore}
 		a.Assumptions = append(a.Assumptions, "the instance was provided from outside the drill: bringing one up is not in the recovery time")
 	}
 	recovered := append(slices.Clone(dataBack), Index, FirstAnswer)
-	a.DataBack = t.measure(from, "the restore has ended with success", dataBack)
-	a.Recovered = t.measure(from, "the first verified answer, after every shard was loaded and its index complete", recovered)
+	a.DataBack = t.measure(from, "the successful end of the restore", dataBack)
+	a.Recovered = t.measure(from, "the first verified answer, index complete", recovered)
 	a.InTotal = Measured{From: "the incident", To: a.Recovered.To, Why: "no allowance for detection and decision is declared"}
 	if gap := t.gap(recovered); a.Recovered.Known && gap >= drillsOwn {
 		a.Assumptions = append(a.Assumptions, fmt.Sprintf("%s between the phases of the recovery were the drill's own work (such as a copy) and are not in the recovery time", Human(gap)))
@@ -43,7 +43,7 @@ func Assess(t Timeline, in Input) *Assessment {
 	}
 	actual := a.Recovered
 	if o.Allowance > 0 {
-		a.InTotal.From = fmt.Sprintf("the incident, for whose detection and decision %s are declared", Human(o.Allowance))
+		a.InTotal.From = fmt.Sprintf("the incident, %s declared to detect and decide,", Human(o.Allowance))
 		a.InTotal.Known, a.InTotal.Why = a.Recovered.Known, a.Recovered.Why
 		if a.InTotal.Known {
 			a.InTotal.Duration = a.Recovered.Duration + o.Allowance
@@ -136,9 +136,9 @@ func (t Timeline) gap(phases []Phase) time.Duration {
 	return ended.Sub(began) - spent
 }
 
-// rpo counts what a recovery decided upon when provisioning began would have lost. A backup that could not be restored recovers nothing, so then it is not known.
+// rpo counts what a recovery would have lost: the start of provisioning is the moment at which one would be decided. A backup that could not be restored recovers nothing, so then it is not known.
 func (t Timeline) rpo(in Input, dataBack Measured) Measured {
-	m := Measured{From: "the capture point", To: "the start of provisioning, when a recovery would have been decided"}
+	m := Measured{From: "the capture point", To: "the start of provisioning"}
 	var decided time.Time
 	for _, s := range t {
 		if s.Phase == Provision || s.Phase == Restore {
@@ -149,7 +149,7 @@ func (t Timeline) rpo(in Input, dataBack Measured) Measured {
 	since := in.CapturePoint
 	if horizon := in.CompletenessHorizon; !horizon.IsZero() && !horizon.After(decided) {
 		since = horizon
-		m.From = "the completeness horizon, up to which every write on the source came back"
+		m.From = "the completeness horizon"
 	}
 	switch {
 	case !dataBack.Known:

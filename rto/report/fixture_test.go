@@ -1,0 +1,145 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weaviate-drill/weaviate-drill/backup"
+	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/rto"
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/verify"
+)
+
+var began = time.Date(2026, 11, 24, 22, 26, 55, 0, time.UTC)
+
+// drill is a record as a whole drill leaves it: one that passed, or one of a backup with a flipped bit, an expired rule and an objective that is missed.
+func drill(passed bool) *evidence.Record {
+	r := &evidence.Record{
+		Schema: evidence.Schema, ID: "drill-20261124-222655-k3f9x2", Tool: evidence.Tool{Version: "v0.1.0", Commit: "6f2c1ab", Go: "go1.26.8"}, Began: began,
+		Source:  evidence.Source{URL: "https://weaviate.example.com", Version: "1.38.5", Nodes: []string{"weaviate-0"}, Modules: []string{"backup-s3"}, Collections: []string{"Article", "Customer", "Product"}},
+		Sandbox: evidence.Sandbox{Kind: "process", Version: "1.38.5", Nodes: []string{"weaviate-0"}},
+		Bucket:  evidence.Bucket{Name: "backups", Path: "prod", Region: "eu-central-1"},
+		FailOn:  bucket.High,
+		Posture: posture(passed),
+		Backup: &evidence.Backup{
+			ID: "drill-20261124-222655-k3f9x2", Created: true, CapturePoint: began.Add(900 * time.Millisecond), ReportedEnd: began.Add(12900 * time.Millisecond), End: began.Add(3 * time.Second),
+			Compression: "none", ServerVersion: "1.38.5", Bytes: 14_680_064, Collections: []string{"Article", "Customer", "Product"},
+		},
+		Catalogue: &backup.CatalogueResult{Backups: []string{"drill-20261124-222655-k3f9x2"}, Collections: []string{"Article", "Customer", "Product"}, Chunks: 24, Objects: 26, Bytes: 14_712_832},
+		Archive:   &backup.ArchiveResult{Chunks: 24, ETags: 24, Files: 311, StoredBytes: 14_700_544, ContentBytes: 14_680_064, Duration: 212 * time.Millisecond},
+		Restore: &backup.RestoreResult{
+			Status: "SUCCESS", From: "in-place", Posted: began.Add(21 * time.Second), Noticed: began.Add(24 * time.Second), ServerEnd: began.Add(23900 * time.Millisecond),
+			Collections: []string{"Article", "Customer", "Product"},
+		},
+		Verification: &verify.Result{
+			Level: verify.LevelFull, CapturePoint: began.Add(900 * time.Millisecond), ClockSkew: time.Second, VectorsCompared: 6000, BytesRead: 12_400_000, Duration: 1840 * time.Millisecond,
+			Collections: []verify.Collection{
+				{Name: "Article", SourceCount: 2000, RestoredCount: 2000, SourceRead: 2000, RestoredRead: 2000, Verdicts: verify.Verdicts{Match: 2000}},
+				{Name: "Customer", Tenants: 20, SourceCount: 2000, RestoredCount: 2000, SourceRead: 2000, RestoredRead: 2000, Verdicts: verify.Verdicts{Match: 2000}},
+				{Name: "Product", SourceCount: 1000, RestoredCount: 1000, SourceRead: 1000, RestoredRead: 1000, Verdicts: verify.Verdicts{Match: 1000}},
+			},
+			Verdicts: verify.Verdicts{Match: 5000}, CompletenessHorizon: began.Add(900 * time.Millisecond), FreshnessHorizon: began.Add(-30 * time.Second),
+		},
+		Objectives: &rto.Objectives{RTO: 30 * time.Minute, RPO: 24 * time.Hour, Owner: "search team", ApprovedOn: date(2026, 3, 1), ReviewBy: date(2027, 3, 1), Allowance: 15 * time.Minute},
+		Notes:      []string{"restore_config.json of the drill was removed from the backup, where there had been none before", "the archive check was made at its default concurrency"},
+	}
+	for i := range 26 {
+		r.Backup.Objects = append(r.Backup.Objects, backup.Object{
+			Key: fmt.Sprintf("prod/%s/weaviate-0/Article/chunk-%d", r.ID, i+1), Size: 612_000, ETag: fmt.Sprintf("9e107d9d372bb6826bd81d3542a419%02x-1", i), LastModified: began.Add(2 * time.Second),
+		})
+	}
+	at := began
+	for _, p := range []struct {
+		phase rto.Phase
+		took  time.Duration
+	}{
+		{rto.Preflight, 310 * time.Millisecond}, {rto.Posture, 240 * time.Millisecond}, {rto.Backup, 12350 * time.Millisecond}, {rto.Catalogue, 90 * time.Millisecond}, {rto.Archive, 220 * time.Millisecond},
+		{rto.Provision, 7900 * time.Millisecond}, {rto.Restore, 2900 * time.Millisecond}, {rto.Index, 450 * time.Millisecond}, {rto.FirstAnswer, 40 * time.Millisecond},
+		{rto.Verify, 1900 * time.Millisecond}, {rto.Teardown, 800 * time.Millisecond},
+	} {
+		r.Timeline = append(r.Timeline, rto.Span{Phase: p.phase, Began: at, Ended: at.Add(p.took)})
+		at = at.Add(p.took)
+	}
+	r.Ended = at
+	if !passed {
+		spoil(r)
+	}
+	r.Assessment = rto.Assess(r.Timeline, rto.Input{Objectives: r.Objectives, CapturePoint: r.Backup.CapturePoint, CompletenessHorizon: r.Verification.CompletenessHorizon, Now: r.Ended})
+	return r
+}
+
+func date(year int, month time.Month, day int) time.Time {
+	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+}
+
+const corruptID = "2f5b1c08-6d1e-4a51-9f0a-77d1f2a1c3e4"
+
+func spoil(r *evidence.Record) {
+	key := r.Backup.Objects[6].Key
+	r.Catalogue.Problems = []backup.Problem{{
+		Kind: backup.ProblemObjectReplaced, Backup: r.Backup.ID, Node: "weaviate-0", Collection: "Article", Key: key,
+		Detail: "it was written again after the backup was made: ETag 9e107d9d372bb6826bd81d3542a41906-1 became 0cc175b9c0f1b6a831c399e269772661-1",
+	}}
+	r.Archive.ETags = 23
+	r.Archive.Problems = []backup.Problem{{
+		Kind: backup.ProblemETag, Backup: r.Backup.ID, Node: "weaviate-0", Collection: "Article", Shard: "Ky3oXb1Q2mRs", Key: key, Detail: "the content is not what S3 took the ETag of",
+	}}
+	v := r.Verification
+	v.Collections[0].Verdicts = verify.Verdicts{Match: 1996, Corrupt: 1, Drift: 3}
+	v.Verdicts = verify.Verdicts{Match: 4996, Corrupt: 1, Drift: 3}
+	v.CompletenessHorizon = began.Add(-26 * time.Hour)
+	v.Differences = []verify.Difference{{
+		Collection: "Article", ID: corruptID, Verdict: verify.Corrupt, Rule: "both sides hold the same write (same creation and update time), and their content differs",
+		Fields: []string{"vectors.default"}, Detail: "dimension 17 of 256: source 0.03125, restored -0.03125", SourceTime: began.Add(-26 * time.Hour), RestoreTime: began.Add(-26 * time.Hour),
+	}}
+	for i := range 3 {
+		v.Differences = append(v.Differences, verify.Difference{
+			Collection: "Article", ID: fmt.Sprintf("c81d4e2e-bcf2-41e6-869b-7df92533d2d%d", i), Verdict: verify.Drift,
+			Rule: "updated on the source after the capture point, or within the margin before it", Fields: []string{"properties.title", "lastUpdateTime"}, SourceTime: began.Add(20 * time.Second), RestoreTime: began.Add(-time.Hour),
+		})
+	}
+	v.Structure = []verify.StructureDifference{{
+		Kind: "schema", Where: "Article.vectorIndexConfig.ef", Source: "-1", Restored: "64", Verdict: verify.Unverifiable, Rule: "a setting carries no time, so one changed after the capture point looks the same",
+	}}
+	v.Unknown = []string{"Customer: tenant tenant-07 is inactive (COLD) on the source, where the tool activates nothing: their objects were not compared"}
+	r.Objectives.ReviewBy = date(2026, 10, 1)
+	r.Logs = []string{`{"action":"restore","level":"info","msg":"backup restored successfully"}`}
+	r.Fail(evidence.Policy, rto.Posture, "s3-versioning failed with severity high: versioning is suspended")
+	r.Fail(evidence.Policy, rto.Verify, "RPO 24 h missed: 26 h of writes would be lost")
+	r.Fail(evidence.DataFailed, rto.Archive, "1 chunk is not what it was: "+key)
+	r.Fail(evidence.DataFailed, rto.Verify, "1 of 5,000 objects is corrupt: Article "+corruptID)
+}
+
+func posture(passed bool) []bucket.Finding {
+	versioning := bucket.Finding{
+		Check: "s3-versioning", Title: "Versioning keeps what is deleted or overwritten", Status: bucket.Pass, Severity: bucket.High,
+		Detail:    "versioning is on: a deleted or overwritten backup can be brought back while its versions are kept",
+		Evidence:  []bucket.Call{{Request: "GetBucketVersioning backups", Answer: `{"Status":"Enabled"}`}},
+		Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html",
+	}
+	if !passed {
+		versioning.Status, versioning.Detail, versioning.Evidence[0].Answer = bucket.Fail, "versioning is suspended: what is deleted or overwritten from now on is gone", `{"Status":"Suspended"}`
+		versioning.Remediation = "aws s3api put-bucket-versioning --bucket backups --versioning-configuration Status=Enabled"
+	}
+	return []bucket.Finding{
+		{
+			Check: "s3-default-encryption", Title: "New objects are encrypted at rest by default", Status: bucket.Pass, Severity: bucket.High, Detail: "new objects are encrypted with SSE-S3: the storage service holds the key, it is not customer-managed",
+			Evidence: []bucket.Call{{Request: "GetBucketEncryption backups", Answer: `{"ServerSideEncryptionConfiguration":{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}}`}},
+		},
+		versioning,
+		{
+			Check: "s3-public-access-block", Title: "Public access is blocked", Status: bucket.NotSupported, Severity: bucket.Critical, Detail: "the S3 server does not have this feature: HTTP 501 NotImplemented",
+			Evidence: []bucket.Call{{Request: "GetPublicAccessBlock backups", Answer: "HTTP 501 NotImplemented: A header you provided implies functionality that is not implemented."}},
+		},
+		{
+			Check: "s3-access-logging", Title: "Access is logged", Status: bucket.Fail, Severity: bucket.Low, Detail: "no access log is kept: who read a backup cannot be told",
+			Evidence: []bucket.Call{{Request: "GetBucketLogging backups", Answer: "{}"}}, Remediation: "aws s3api put-bucket-logging --bucket backups --bucket-logging-status file://logging.json",
+		},
+		{
+			Check: "s3-object-lock", Title: "Backups cannot be deleted before their time", Status: bucket.Waived, Severity: bucket.Medium, Detail: "the bucket has no Object Lock",
+			Evidence: []bucket.Call{{Request: "GetObjectLockConfiguration backups", Answer: "HTTP 404 ObjectLockConfigurationNotFoundError"}},
+			Waiver:   &bucket.Waiver{Check: "s3-object-lock", Reason: "a second copy in another account is locked", Owner: "platform team", Expires: date(2027, 1, 31)},
+		},
+	}
+}

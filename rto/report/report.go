@@ -1,0 +1,118 @@
+// Package report shows what drills found to people and to machines, and nothing else than what their records hold.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/weaviate-drill/weaviate-drill/backup"
+	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/verify"
+)
+
+// Options are those of the format table.
+type Options struct {
+	Color bool
+	Width int // columns of the terminal; 0: 100
+}
+
+// formats are those of a whole record. A new one is one line here.
+var formats = []struct {
+	name  string
+	write func(io.Writer, *evidence.Record, Options) error
+}{
+	{"table", func(w io.Writer, r *evidence.Record, o Options) error { return writeTerminal(w, recordDocument(r), o) }},
+	{"markdown", func(w io.Writer, r *evidence.Record, _ Options) error { return writeMarkdown(w, recordDocument(r)) }},
+	{"html", func(w io.Writer, r *evidence.Record, _ Options) error { return writeHTML(w, r) }},
+	{"json", func(w io.Writer, r *evidence.Record, _ Options) error { return writeJSON(w, r) }},
+	{"junit", func(w io.Writer, r *evidence.Record, _ Options) error { return writeJUnit(w, r) }},
+}
+
+// Formats are the names that Write knows.
+func Formats() []string {
+	names := make([]string, len(formats))
+	for i, f := range formats {
+		names[i] = f.name
+	}
+	return names
+}
+
+func unknownFormat(format string, known ...string) error {
+	return fmt.Errorf("report: format %q is not known: %s", format, strings.Join(known, ", "))
+}
+
+// Write renders a record in one of Formats.
+func Write(w io.Writer, format string, r *evidence.Record, o Options) error {
+	i := slices.Index(Formats(), format)
+	if i < 0 {
+		return unknownFormat(format, Formats()...)
+	}
+	if format != "json" {
+		var err error
+		if r, err = printable(r); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+	}
+	return formats[i].write(w, r, o)
+}
+
+// Findings renders an audit of a bucket as table, markdown or json, like all that follow.
+func Findings(w io.Writer, format string, findings []bucket.Finding, o Options) error {
+	return write(w, format, findings, o, findingsDocument)
+}
+
+// Backups renders the backups of a bucket.
+func Backups(w io.Writer, format string, list []backup.Listing, o Options) error {
+	return write(w, format, list, o, backupsDocument)
+}
+
+// checked is the JSON of Check.
+type checked struct {
+	Catalogue backup.CatalogueResult `json:"catalogue"`
+	Archive   *backup.ArchiveResult  `json:"archive,omitempty"` // nil: not checked
+}
+
+// Check renders the checks of a backup in S3; archive is nil when it was not read.
+func Check(w io.Writer, format string, catalogue backup.CatalogueResult, archive *backup.ArchiveResult, o Options) error {
+	return write(w, format, checked{catalogue, archive}, o, func(c checked) document {
+		return document{backupCheckSection(&c.Catalogue, c.Archive, everything)}
+	})
+}
+
+// Comparison renders a comparison of two Weaviates.
+func Comparison(w io.Writer, format string, r *verify.Result, o Options) error {
+	return write(w, format, r, o, comparisonDocument)
+}
+
+// History renders the drills of a store, in the order given.
+func History(w io.Writer, format string, entries []evidence.Entry, o Options) error {
+	return write(w, format, entries, o, historyDocument)
+}
+
+// write is for what is no whole record.
+func write[T any](w io.Writer, format string, v T, o Options, build func(T) document) error {
+	if format == "json" {
+		return writeJSON(w, v)
+	}
+	if format != "table" && format != "markdown" {
+		return unknownFormat(format, "table", "markdown", "json")
+	}
+	v, err := printable(v)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if format == "table" {
+		return writeTerminal(w, build(v), o)
+	}
+	return writeMarkdown(w, build(v))
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
