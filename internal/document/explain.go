@@ -1,0 +1,139 @@
+package document
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// explain turns what the validator found into problems.
+func (d *Document) explain(e *jsonschema.ValidationError) {
+	for _, cause := range e.Causes {
+		d.explain(cause)
+	}
+	if len(e.Causes) > 0 {
+		return
+	}
+	schema, path := d.at(e.InstanceLocation)
+	if d.unread[path] {
+		return
+	}
+	switch k := e.ErrorKind.(type) {
+	case *kind.AdditionalProperties:
+		for _, key := range k.Properties {
+			d.Fault(member(path, key), "unknown key; %s", hint(key, path, schema))
+		}
+	case *kind.Required:
+		for _, key := range k.Missing {
+			d.Fault(member(path, key), "is missing; it takes %s", wanted(schema.Properties[key]))
+		}
+	case *kind.Type:
+		if k.Got == "null" {
+			d.Fault(path, "has no value; it takes %s", wanted(schema))
+		} else {
+			d.Fault(path, "takes %s, not %s", wanted(schema), given(k.Got))
+		}
+	default:
+		d.Fault(path, "takes %s", wanted(schema))
+	}
+}
+
+// at finds the schema that holds for a place in the document, and the place's path.
+func (d *Document) at(location []string) (*jsonschema.Schema, string) {
+	schema, path := d.schema, ""
+	for _, step := range location {
+		if schema.Items2020 != nil {
+			i, _ := strconv.Atoi(step)
+			schema, path = schema.Items2020, index(path, i)
+			continue
+		}
+		path = member(path, step)
+		if property, ok := schema.Properties[step]; ok {
+			schema = property
+		} else {
+			schema = schema.AdditionalProperties.(*jsonschema.Schema)
+		}
+	}
+	return schema, path
+}
+
+func given(jsonType string) string {
+	return map[string]string{"boolean": "true or false", "number": "a number", "string": "a text", "array": "a list", "object": "keys"}[jsonType]
+}
+
+// wanted says in words what the schema takes. A schema with a pattern or format has a title and examples for that.
+func wanted(s *jsonschema.Schema) string {
+	if s.Enum != nil {
+		return "one of " + list(s.Enum.Values, ", ")
+	}
+	if s.Examples != nil {
+		return article(s.Title) + " such as " + list(s.Examples, " or ")
+	}
+	switch t := s.Types.ToStrings()[0]; t {
+	case "boolean":
+		return "true or false"
+	case "object":
+		return "a section of keys"
+	case "array":
+		return "a list"
+	case "string":
+		return "a text"
+	default:
+		text := map[string]string{"integer": "a whole number", "number": "a number"}[t]
+		if s.Minimum != nil && s.Maximum != nil {
+			text += fmt.Sprintf(" from %s to %s", s.Minimum.RatString(), s.Maximum.RatString())
+		}
+		return text
+	}
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeio", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+func list(values []any, separator string) string {
+	var texts []string
+	for _, v := range values {
+		texts = append(texts, fmt.Sprint(v))
+	}
+	return strings.Join(texts, separator)
+}
+
+// hint names the known key that is nearest to an unknown one, or all of them when none is near.
+func hint(key, path string, s *jsonschema.Schema) string {
+	known := slices.Sorted(maps.Keys(s.Properties))
+	nearest := slices.MinFunc(known, func(a, b string) int { return distance(key, a) - distance(key, b) })
+	if distance(key, nearest) <= (len(key)+2)/3 {
+		return "did you mean " + member(path, nearest) + "?"
+	}
+	return "known here: " + strings.Join(known, ", ")
+}
+
+// distance is the number of bytes to insert, delete or replace that make b of a (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
