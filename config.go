@@ -1,141 +1,391 @@
 package drill
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"strings"
 	"time"
 
+	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/internal/document"
 	"github.com/weaviate-drill/weaviate-drill/internal/secret"
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+	"github.com/weaviate-drill/weaviate-drill/rto"
+	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
+// ErrConfig is what every error about the configuration wraps: its file, its keys, the secrets that it refers to.
+var ErrConfig = errors.New("configuration")
+
 // Config is drill.yaml. Secrets are in it by reference only.
+//
+// Its types, tags and comments are the source of docs/drill.schema.json, which ParseConfig holds a document against, and of the reference in docs/configuration.md:
+// after a change, go test -run 'TestSchema|TestReference' -update .
 type Config struct {
-	Source     Source     `yaml:"source"`
-	Bucket     Bucket     `yaml:"bucket"`
-	Backup     Backup     `yaml:"backup"`
-	Restore    Restore    `yaml:"restore"`
-	Sandbox    Sandbox    `yaml:"sandbox"`
-	Verify     Verify     `yaml:"verify"`
-	Objectives Objectives `yaml:"objectives"`
-	Policy     Policy     `yaml:"policy"`
-	Evidence   Evidence   `yaml:"evidence"`
+	Source     Source         `yaml:"source" jsonschema:"required"`
+	Bucket     Bucket         `yaml:"bucket" jsonschema:"required"`
+	Backup     Backup         `yaml:"backup"`
+	Restore    Restore        `yaml:"restore"`
+	Sandbox    Sandbox        `yaml:"sandbox"`
+	Verify     Verify         `yaml:"verify"`
+	Objectives rto.Objectives `yaml:"objectives"`
+	Policy     Policy         `yaml:"policy"`
+	Evidence   Evidence       `yaml:"evidence"`
 }
 
 // Server is a Weaviate and how to be let in.
 type Server struct {
-	URL            string                `yaml:"url"`
-	GRPC           string                `yaml:"grpc"` // host:port; TLS when url is https; default: host of url, port 50051 (http) or 443 (https)
-	APIKey         secret.Ref            `yaml:"api_key"`
-	OIDC           *OIDC                 `yaml:"oidc"`
-	CAFile         string                `yaml:"ca_file"`
-	Headers        map[string]secret.Ref `yaml:"headers"`
-	AllowPlaintext bool                  `yaml:"allow_plaintext"` // http to a host that is not loopback
+	// Address of the REST API, without path or credentials.
+	URL string `yaml:"url" jsonschema:"required,title=URL"`
+	// Address of the gRPC API; TLS when url is https. Default: the host of url with port 443 (https) or 50051 (http).
+	GRPC string `yaml:"grpc" jsonschema:"title=host and port"`
+	// API key. Not together with oidc.
+	APIKey secret.Ref `yaml:"api_key"`
+	// Client credentials, exchanged for tokens at the issuer that the Weaviate names.
+	OIDC *OIDC `yaml:"oidc"`
+	// PEM file with certificate authorities to trust besides the system's.
+	CAFile string `yaml:"ca_file"`
+	// HTTP headers to send with every request, such as for a gateway in front.
+	Headers map[string]secret.Ref `yaml:"headers"`
+	// Speak http, which anybody on the way can read, to a host that is not this machine.
+	AllowPlaintext bool `yaml:"allow_plaintext"`
 }
 
-// Source is the Weaviate that is backed up.
+// Source is the Weaviate that is backed up. It is only read, and asked to make backups.
 type Source struct {
 	Server `yaml:",inline"`
 }
 
 // OIDC are client credentials.
 type OIDC struct {
-	ClientID     string     `yaml:"client_id"`
-	ClientSecret secret.Ref `yaml:"client_secret"`
-	Scopes       []string   `yaml:"scopes"`
+	// Id of the client at the issuer.
+	ClientID string `yaml:"client_id" jsonschema:"required"`
+	// Secret of the client.
+	ClientSecret secret.Ref `yaml:"client_secret" jsonschema:"required"`
+	// Scopes to ask for. Default: those that the Weaviate names.
+	Scopes []string `yaml:"scopes"`
 }
 
 // Bucket is where the backups lie.
 type Bucket struct {
-	Name      string `yaml:"name"`
-	Path      string `yaml:"path"`
-	Region    string `yaml:"region"`
-	Endpoint  string `yaml:"endpoint"`
-	PathStyle bool   `yaml:"path_style"`
+	// Name of the bucket: what the source has as BACKUP_S3_BUCKET.
+	Name string `yaml:"name" jsonschema:"required,title=bucket name"`
+	// Key prefix of all backups: what the source has as BACKUP_S3_PATH.
+	Path string `yaml:"path"`
+	// Region of the bucket. Default: AWS_REGION, or the shared AWS configuration.
+	Region string `yaml:"region"`
+	// Address of an S3-compatible server. Default: AWS.
+	Endpoint string `yaml:"endpoint" jsonschema:"title=URL"`
+	// Put the bucket's name into the path of requests, not into the host name. Most S3-compatible servers need it.
+	PathStyle bool `yaml:"path_style"`
 }
 
 // Backup says which backup is drilled, and how a new one is made.
 type Backup struct {
-	ID               string        `yaml:"id"` // "new" (default), "latest", or the id of an existing one
-	Include          []string      `yaml:"include"`
-	Exclude          []string      `yaml:"exclude"`
-	Compression      string        `yaml:"compression"`    // one of Weaviate's names; empty: the server's default
-	CPUPercentage    int           `yaml:"cpu_percentage"` // 1 to 80; 0: the server's default
-	IncrementalBase  string        `yaml:"incremental_base"`
-	Timeout          time.Duration `yaml:"timeout"` // default 6h
-	SkipArchiveCheck bool          `yaml:"skip_archive_check"`
+	// "new" makes a backup, "latest" takes the newest that succeeded, all else is the id of one that exists.
+	ID string `yaml:"id" jsonschema:"title=backup id"`
+	// Collections of a new backup; * stands for any characters. Default: all. Not together with exclude.
+	Include []string `yaml:"include" jsonschema:"minLength=1"`
+	// Collections to leave out of a new backup.
+	Exclude []string `yaml:"exclude" jsonschema:"minLength=1"`
+	// Compression of a new backup. Default: the server's own.
+	Compression string `yaml:"compression" jsonschema:"enum=DefaultCompression,enum=BestSpeed,enum=BestCompression,enum=ZstdDefaultCompression,enum=ZstdBestSpeed,enum=ZstdBestCompression,enum=NoCompression"`
+	// How much CPU the server may use for it, in percent; 0 leaves it to the server.
+	CPUPercentage int `yaml:"cpu_percentage" jsonschema:"minimum=0,maximum=80"`
+	// Id of the backup that a new one builds on. Default: none, a full backup.
+	IncrementalBase string `yaml:"incremental_base" jsonschema:"title=backup id"`
+	// After this time a new backup is cancelled.
+	Timeout time.Duration `yaml:"timeout"`
+	// Do not read every chunk to its end before the restore. Damage that Weaviate does not notice may then be found only by the comparison, or not at all.
+	SkipArchiveCheck bool `yaml:"skip_archive_check"`
 }
 
 // Restore says how a backup is restored.
 type Restore struct {
-	From    string        `yaml:"from"` // in-place (default) or copy
-	Copy    Copy          `yaml:"copy"`
-	Timeout time.Duration `yaml:"timeout"` // default 6h
+	// "in-place" reads the backup where it is; Weaviate writes a restore_config.json beside it, which is removed afterwards. "copy" restores a copy made by S3, removed afterwards.
+	From string `yaml:"from" jsonschema:"enum=in-place,enum=copy"`
+	// Where the copy is put, when from is copy.
+	Copy Copy `yaml:"copy"`
+	// After this time a restore is given up.
+	Timeout time.Duration `yaml:"timeout"`
 }
 
-// Copy is where a copy of the backup is put when restore.from is copy.
+// Copy is where a copy of the backup is put.
 type Copy struct {
-	Bucket string `yaml:"bucket"` // default: the same bucket
-	Path   string `yaml:"path"`   // default: weaviate-drill
+	// Bucket of the copy. Default: that of the backups.
+	Bucket string `yaml:"bucket" jsonschema:"title=bucket name"`
+	// Key prefix of the copy. It must be another than that of the backups when the bucket is the same.
+	Path string `yaml:"path"`
 }
 
 // Sandbox is where the backup is restored.
 type Sandbox struct {
-	Kind     string         `yaml:"kind"` // process, docker or external
+	// "process": Weaviate as processes of this machine; "docker": as containers; "external": one that is there already, is empty, and is like the source.
+	Kind     string         `yaml:"kind" jsonschema:"enum=process,enum=docker,enum=external"`
 	Process  ProcessSandbox `yaml:"process"`
 	Docker   DockerSandbox  `yaml:"docker"`
 	External *Server        `yaml:"external"`
 	S3       SandboxS3      `yaml:"s3"`
 }
 
-// ProcessSandbox is a local Weaviate.
+// ProcessSandbox is a Weaviate as processes of this machine.
 type ProcessSandbox struct {
-	Binary string `yaml:"binary"` // default: weaviate-server beside the tool, in bin/ or on PATH
-	Dir    string `yaml:"dir"`    // parent of its data folder; default: the system's temporary folder
+	// The server's program, of the source's version. Default: weaviate-server beside the tool, in bin/ or on PATH.
+	Binary string `yaml:"binary"`
+	// Parent of the folder with its data. Default: the system's temporary folder.
+	Dir string `yaml:"dir"`
 }
 
-// DockerSandbox is a container.
+// DockerSandbox is a Weaviate as containers.
 type DockerSandbox struct {
-	Image  string  `yaml:"image"`  // default: semitechnologies/weaviate:<version of the source>
-	Memory string  `yaml:"memory"` // limit, such as 4GiB
-	CPUs   float64 `yaml:"cpus"`
+	// Image of the server. Default: semitechnologies/weaviate with the source's version as tag.
+	Image string `yaml:"image"`
+	// Memory limit of each container. Default: none.
+	Memory string `yaml:"memory" jsonschema:"title=size"`
+	// Processor limit of each container; 0: none.
+	CPUs float64 `yaml:"cpus" jsonschema:"minimum=0,maximum=1024"`
 }
 
-// SandboxS3 says how the sandbox reaches the bucket where that differs from the tool's own way.
+// SandboxS3 says how the sandbox reaches the bucket where that differs from the tool's own way. An external sandbox has settings of its own.
 type SandboxS3 struct {
-	Endpoint        string     `yaml:"endpoint"`      // default: bucket.endpoint
-	AccessKeyID     secret.Ref `yaml:"access_key_id"` // default for process and docker: the tool's own credentials
+	// Address of the S3-compatible server as the sandbox reaches it. Default: bucket.endpoint.
+	Endpoint string `yaml:"endpoint" jsonschema:"title=URL"`
+	// Access key of the sandbox. Default: the tool's own credentials.
+	AccessKeyID secret.Ref `yaml:"access_key_id"`
+	// Secret of that access key.
 	SecretAccessKey secret.Ref `yaml:"secret_access_key"`
-	SessionToken    secret.Ref `yaml:"session_token"`
+	// Session token, when those credentials are temporary.
+	SessionToken secret.Ref `yaml:"session_token"`
 }
 
-// Verify says what is compared.
+// Verify says what is compared, and how hard the source may be worked.
 type Verify struct {
-	Level          string        `yaml:"level"`           // counts, sample or full (default)
-	Sample         int           `yaml:"sample"`          // objects of each collection, for level sample
-	Seed           uint64        `yaml:"seed"`            // 0: drawn and recorded
-	Concurrency    int           `yaml:"concurrency"`     // default 2
-	MaxRate        int           `yaml:"max_rate"`        // objects a second read from the source; 0: no bound
-	ClockSkew      time.Duration `yaml:"clock_skew"`      // default 1s
-	MaxDifferences int           `yaml:"max_differences"` // listed in the record, default 1000
-	IndexTimeout   time.Duration `yaml:"index_timeout"`   // wait for queues to drain, default 30m
-}
-
-// Objectives are the documented targets.
-type Objectives struct {
-	RTO        time.Duration `yaml:"rto"`
-	RPO        time.Duration `yaml:"rpo"`
-	Owner      string        `yaml:"owner"`
-	ApprovedOn time.Time     `yaml:"approved_on"`
-	ReviewBy   time.Time     `yaml:"review_by"`
-	Allowance  time.Duration `yaml:"allowance"`
+	// "counts": structure and exact counts; "sample": and a random subset of the objects; "full": and every object.
+	Level string `yaml:"level" jsonschema:"enum=counts,enum=sample,enum=full"`
+	// Objects of each collection, for level sample.
+	Sample int `yaml:"sample" jsonschema:"minimum=1,maximum=1000000000"`
+	// Seed of the sample. 0: drawn, and recorded.
+	Seed uint64 `yaml:"seed" jsonschema:"minimum=0,maximum=18446744073709551615"`
+	// Ranges of objects read at once.
+	Concurrency int `yaml:"concurrency" jsonschema:"minimum=1,maximum=64"`
+	// Objects a second read from the source at most; 0: no bound.
+	MaxRate int `yaml:"max_rate" jsonschema:"minimum=0,maximum=1000000000"`
+	// How far the clocks of the servers may differ: the margin within which a write counts as after the capture point.
+	ClockSkew time.Duration `yaml:"clock_skew"`
+	// Differences listed in the record; the totals are always complete.
+	MaxDifferences int `yaml:"max_differences" jsonschema:"minimum=1,maximum=1000000000"`
+	// How long the restored vector index may take to be complete.
+	IndexTimeout time.Duration `yaml:"index_timeout"`
 }
 
 // Policy says which findings fail a drill.
 type Policy struct {
-	FailOn  bucket.Severity `yaml:"fail_on"` // low, medium, high (default) or critical: findings at or above it fail the drill unless waived
+	// Findings of at least this severity fail the drill unless waived.
+	FailOn bucket.Severity `yaml:"fail_on" jsonschema:"enum=low,enum=medium,enum=high,enum=critical"`
+	// Findings that somebody answers for, until a date.
 	Waivers []bucket.Waiver `yaml:"waivers"`
 }
 
 // Evidence is where records are kept.
 type Evidence struct {
-	Dir string `yaml:"dir"` // default: evidence
+	// Folder of the records, and of the inventories of backups that later drills compare with. It is made when it is not there.
+	Dir string `yaml:"dir" jsonschema:"minLength=1"`
+}
+
+// defaults are the values of keys that a document does not have.
+func defaults() *Config {
+	return &Config{
+		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour},
+		Restore:  Restore{From: backup.InPlace, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
+		Sandbox:  Sandbox{Kind: "process"},
+		Verify:   Verify{Level: verify.LevelFull, Sample: 1000, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
+		Policy:   Policy{FailOn: bucket.High},
+		Evidence: Evidence{Dir: "evidence"},
+	}
+}
+
+// LoadConfig reads a configuration file. Errors wrap ErrConfig.
+func LoadConfig(path string) (*Config, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s does not exist: write one (docs/drill.example.yaml shows every key), or name another by --config", ErrConfig, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return ParseConfig(path, raw)
+}
+
+// ParseConfig reads a configuration and fills in defaults; name stands for it in errors. An error has a line for each problem, with the file, the line and the key, and wraps ErrConfig. It never repeats a value.
+// Rules that span several keys are looked at when every key is right by itself.
+func ParseConfig(name string, raw []byte) (*Config, error) {
+	d := document.Read(raw, configSchema())
+	if len(d.Problems()) > 0 {
+		return nil, problems(name, d)
+	}
+	c := defaults()
+	if err := d.Decode(c); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, name, err)
+	}
+	c.check(d.Fault)
+	if len(d.Problems()) > 0 {
+		return nil, problems(name, d)
+	}
+	return c, nil
+}
+
+// problem is one line of an error about the configuration.
+type problem string
+
+func (p problem) Error() string { return string(p) }
+func (p problem) Unwrap() error { return ErrConfig }
+
+// problems are those of a document; without a name for it, lines are left out.
+func problems(name string, d *document.Document) error {
+	var all []error
+	for _, p := range d.Problems() {
+		text := p.Text
+		if p.Path != "" {
+			text = p.Path + ": " + text
+		}
+		if name != "" {
+			text = fmt.Sprintf("%s:%d: %s", name, p.Line, text)
+		}
+		all = append(all, problem(text))
+	}
+	return errors.Join(all...)
+}
+
+// check looks at what no key can tell by itself.
+func (c *Config) check(fault func(path, format string, args ...any)) {
+	c.Source.check("source", fault)
+	for path, address := range map[string]string{"bucket.endpoint": c.Bucket.Endpoint, "sandbox.s3.endpoint": c.Sandbox.S3.Endpoint} {
+		if _, err := url.Parse(address); err != nil {
+			fault(path, "is no URL")
+		}
+	}
+	if len(c.Backup.Include) > 0 && len(c.Backup.Exclude) > 0 {
+		fault("backup.exclude", "cannot be together with backup.include: Weaviate takes one of them")
+	}
+	if c.Restore.From == backup.ByCopy {
+		if to := c.Restore.Copy; (to.Bucket == "" || to.Bucket == c.Bucket.Name) && strings.Trim(to.Path, "/") == strings.Trim(c.Bucket.Path, "/") {
+			fault("restore.copy.path", "is where the backups themselves are: name another path or restore.copy.bucket")
+		}
+	} else if c.Restore.Copy != defaults().Restore.Copy {
+		fault("restore.copy", "is only for restore.from: copy")
+	}
+	if c.Sandbox.External != nil {
+		c.Sandbox.External.check("sandbox.external", fault)
+		if c.Sandbox.External.URL == c.Source.URL {
+			fault("sandbox.external.url", "is the source")
+		}
+	} else if c.Sandbox.Kind == "external" {
+		fault("sandbox.external", "is missing: sandbox.kind: external needs to know where it is")
+	}
+	s3 := c.Sandbox.S3
+	if (s3.AccessKeyID == "") != (s3.SecretAccessKey == "") || s3.SessionToken != "" && s3.AccessKeyID == "" {
+		fault("sandbox.s3", "access_key_id and secret_access_key go together, and session_token with them")
+	}
+	for path, d := range map[string]time.Duration{
+		"backup.timeout": c.Backup.Timeout, "restore.timeout": c.Restore.Timeout, "verify.index_timeout": c.Verify.IndexTimeout, "verify.clock_skew": c.Verify.ClockSkew,
+	} {
+		if d <= 0 {
+			fault(path, "must be longer than 0s")
+		}
+	}
+	if o := c.Objectives; !o.ReviewBy.IsZero() && o.ReviewBy.Before(o.ApprovedOn) {
+		fault("objectives.review_by", "is before objectives.approved_on")
+	}
+	if err := bucket.CheckWaivers(c.Policy.Waivers); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			fault("policy.waivers", "%s", strings.TrimSpace(line))
+		}
+	}
+}
+
+func (s Server) check(at string, fault func(path, format string, args ...any)) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		fault(at+".url", "is no URL")
+		return
+	}
+	if u.Scheme == "http" && !s.AllowPlaintext {
+		if !loopback(u.Hostname()) {
+			fault(at+".url", "is http to another machine, and what is sent can be read on the way: use https, or set %s.allow_plaintext: true", at)
+		} else if host, _, err := net.SplitHostPort(s.grpcAddress(u)); err == nil && !loopback(host) {
+			fault(at+".grpc", "is on another machine and without TLS, because %s.url is http: use https, or set %s.allow_plaintext: true", at, at)
+		}
+	}
+	if s.APIKey != "" && s.OIDC != nil {
+		fault(at+".oidc", "cannot be together with %s.api_key: choose one", at)
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (s Server) grpcAddress(u *url.URL) string {
+	if s.GRPC != "" {
+		return s.GRPC
+	}
+	port := "50051"
+	if u.Scheme == "https" {
+		port = "443"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// Endpoint resolves the references to secrets. An error names the key within the section, never a secret, and wraps ErrConfig.
+func (s Server) Endpoint() (weaviate.Endpoint, error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return weaviate.Endpoint{}, fmt.Errorf("%w: url: is no URL", ErrConfig)
+	}
+	e := weaviate.Endpoint{URL: s.URL, GRPC: s.grpcAddress(u), CAFile: s.CAFile}
+	var problems []error
+	resolve := func(key string, r secret.Ref) secret.Value {
+		v, err := r.Resolve()
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%w: %s: %w", ErrConfig, key, err))
+		}
+		return v
+	}
+	e.APIKey = resolve("api_key", s.APIKey)
+	if s.OIDC != nil {
+		e.OIDC = &weaviate.OIDC{ClientID: s.OIDC.ClientID, ClientSecret: resolve("oidc.client_secret", s.OIDC.ClientSecret), Scopes: s.OIDC.Scopes}
+	}
+	if len(s.Headers) > 0 {
+		e.Headers = map[string]secret.Value{}
+	}
+	for name, r := range s.Headers {
+		e.Headers[name] = resolve("headers."+name, r)
+	}
+	return e, errors.Join(problems...)
+}
+
+// Options are what bucket.Open takes.
+func (b Bucket) Options() bucket.Options {
+	return bucket.Options{Name: b.Name, Path: b.Path, Region: b.Region, Endpoint: b.Endpoint, PathStyle: b.PathStyle}
+}
+
+// minKeyLength is that of 24 random bytes in base64: a shorter API key can be guessed, or was made up.
+const minKeyLength = 32
+
+// Warnings are what is allowed and not good. References that cannot be resolved are left to Endpoint.
+func (c *Config) Warnings() []string {
+	var all []string
+	if key, err := c.Source.APIKey.Resolve(); err == nil && !key.IsZero() && len(key.Reveal()) < minKeyLength {
+		all = append(all, fmt.Sprintf("source.api_key is shorter than %d characters: give the source a random key", minKeyLength))
+	}
+	if c.Source.AllowPlaintext {
+		all = append(all, "source.allow_plaintext is set: credentials and data may be read on the way")
+	}
+	return all
 }
