@@ -239,11 +239,11 @@ func ParseConfig(name string, raw []byte) (*Config, error) {
 	return c, nil
 }
 
-// problem is one line of an error about the configuration.
-type problem string
+// configError is one line of an error about the configuration.
+type configError string
 
-func (p problem) Error() string { return string(p) }
-func (p problem) Unwrap() error { return ErrConfig }
+func (e configError) Error() string { return string(e) }
+func (e configError) Unwrap() error { return ErrConfig }
 
 // problems are those of a document; without a name for it, lines are left out.
 func problems(name string, d *document.Document) error {
@@ -256,7 +256,7 @@ func problems(name string, d *document.Document) error {
 		if name != "" {
 			text = fmt.Sprintf("%s:%d: %s", name, p.Line, text)
 		}
-		all = append(all, problem(text))
+		all = append(all, configError(text))
 	}
 	return errors.Join(all...)
 }

@@ -77,6 +77,19 @@ func TestExample(t *testing.T) {
 	}
 }
 
+// TestLeastExample parses what docs/configuration.md begins with.
+func TestLeastExample(t *testing.T) {
+	raw, err := os.ReadFile("docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	if c, err := ParseConfig("docs/configuration.md", []byte(example)); err != nil || c.Bucket.Region != "eu-central-1" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
 func keys(s *validator.Schema) []string {
 	var all []string
 	for key, p := range s.Properties {
