@@ -72,7 +72,7 @@ func wanted(s *jsonschema.Schema) string {
 		return "one of " + list(s.Enum.Values, ", ")
 	}
 	if s.Examples != nil {
-		return article(s.Title) + " such as " + list(s.Examples, " or ")
+		return "a " + s.Title + " such as " + list(s.Examples, " or ")
 	}
 	switch t := s.Types.ToStrings()[0]; t {
 	case "boolean":
@@ -90,13 +90,6 @@ func wanted(s *jsonschema.Schema) string {
 		}
 		return text
 	}
-}
-
-func article(noun string) string {
-	if strings.ContainsRune("aeio", rune(noun[0])) {
-		return "an " + noun
-	}
-	return "a " + noun
 }
 
 func list(values []any, separator string) string {
