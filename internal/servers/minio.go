@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,6 +20,11 @@ type MinIO struct {
 
 // StartMinIO runs MinIO on a free loopback port with its data and log in dir.
 func StartMinIO(ctx context.Context, dir string) (*MinIO, error) {
+	return StartMinIOAt(ctx, "127.0.0.1", dir)
+}
+
+// StartMinIOAt runs MinIO on a free port of a local address, such as that of a bridge to containers, which do not reach the loopback.
+func StartMinIOAt(ctx context.Context, host, dir string) (*MinIO, error) {
 	bin, err := Find("minio")
 	if err != nil {
 		return nil, err
@@ -27,13 +33,13 @@ func StartMinIO(ctx context.Context, dir string) (*MinIO, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(1)
+	port, err := freePorts(host, 1)
 	if err != nil {
 		return nil, err
 	}
 	kmsKey := make([]byte, 32)
 	_, _ = rand.Read(kmsKey)
-	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	address := net.JoinHostPort(host, fmt.Sprint(port))
 	m := &MinIO{Endpoint: "http://" + address, AccessKey: "drill-" + rand.Text()[:10], SecretKey: rand.Text() + rand.Text()}
 	m.Process, err = start("minio", bin, []string{"server", data, "--address", address, "--console-address", "127.0.0.1:0", "--quiet"}, []string{
 		"HOME=" + dir, "MINIO_ROOT_USER=" + m.AccessKey, "MINIO_ROOT_PASSWORD=" + m.SecretKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off",

@@ -1,4 +1,4 @@
-// Package servers runs real servers as local processes, on loopback ports and in folders of their own: Weaviate for the process
+// Package servers runs real servers as local processes, on ports and in folders of their own: Weaviate for the process
 // sandbox, Weaviate and MinIO for the demo and the tests. The binaries are built by "make servers" into bin/.
 package servers
 
@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -36,14 +38,23 @@ func start(name, bin string, args, env []string, dir, logFile string) (*Process,
 	cmd := exec.Command(bin, args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, log, log
 	cmd.SysProcAttr = ownGroup()
-	if err := cmd.Start(); err != nil {
+	p := &Process{Name: name, LogFile: logFile, cmd: cmd, exited: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		// Linux sends the death signal when the thread that started the process ends, not the program (prctl(2), PR_SET_PDEATHSIG). Go ends a
+		// thread that a goroutine locked and left, whichever code did so; this one is held until the process is gone.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+			close(p.exited)
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &Process{Name: name, LogFile: logFile, cmd: cmd, exited: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait()
-		close(p.exited)
-	}()
 	return p, nil
 }
 
@@ -88,18 +99,21 @@ func (p *Process) waitFor(ctx context.Context, address string) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended before it was ready: %s", p.Name, Tail(p.LogFile, 5))
+			return fmt.Errorf("%s ended before it was ready: %s", p.Name, p.lastWords())
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w: %s", p.Name, ctx.Err(), Tail(p.LogFile, 5))
+			return fmt.Errorf("%s is not ready: %w: %s", p.Name, ctx.Err(), p.lastWords())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
+// lastWords are the last log lines, as one.
+func (p *Process) lastWords() string { return strings.ReplaceAll(Tail(p.LogFile, 5), "\n", " | ") }
+
 // ErrNotBuilt says that a server's binary is missing.
 var ErrNotBuilt = errors.New(`server not built: run "make servers"`)
 
-// Find returns the path of a built server: in $DRILL_BIN, beside this program, or in bin/ of the working directory or a folder above it.
+// Find returns the path of a server: in $DRILL_BIN, beside this program, in bin/ of the working directory or a folder above it, or on PATH.
 func Find(name string) (string, error) {
 	var folders []string
 	if dir := os.Getenv("DRILL_BIN"); dir != "" {
@@ -122,21 +136,42 @@ func Find(name string) (string, error) {
 			return path, nil
 		}
 	}
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
 	return "", fmt.Errorf("%s: %w", name, ErrNotBuilt)
 }
 
-// freePorts returns n loopback ports that were free a moment ago, all different.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+// freePorts returns the first of n ports in a row of a local address, all free a moment ago. In a row, because Weaviate looks for the RPC port of a peer on
+// localhost right after its Raft port, whatever RAFT_INTERNAL_RPC_PORT says (cluster/resolver/rpc.go).
+func freePorts(host string, n int) (int, error) {
+	var err error
+	for range 100 {
+		var first int
+		if first, err = portsInARow(host, n); err == nil {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("find %d free ports in a row on %s: %w", n, host, err)
+}
+
+func portsInARow(host string, n int) (int, error) {
+	first := 0
+	for i := range n {
+		port := 0
+		if i > 0 {
+			port = first + i
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		if i == 0 {
+			first = l.Addr().(*net.TCPAddr).Port
+		}
 	}
-	return ports, nil
+	return first, nil
 }
 
 // Tail returns the last n lines of a file, for an error message.

@@ -40,48 +40,58 @@ func StartWeaviate(ctx context.Context, o WeaviateOptions) (*Weaviate, error) {
 		}
 		o.Bin = bin
 	}
-	const perNode = 8
-	ports, err := freePorts(perNode * len(o.Nodes))
+	// The ports of a node, from its first.
+	const (
+		gossipPort = iota
+		dataPort
+		raftPort
+		raftRPCPort
+		grpcPort
+		profilingPort
+		metricsPort
+		restPort
+		perNode
+	)
+	first, err := freePorts("127.0.0.1", perNode*len(o.Nodes))
 	if err != nil {
 		return nil, err
 	}
 	var join []string
 	for i, name := range o.Nodes {
-		join = append(join, fmt.Sprintf("%s:%d", name, ports[perNode*i+2]))
+		join = append(join, fmt.Sprintf("%s:%d", name, first+perNode*i+raftPort))
 	}
 	w := &Weaviate{}
 	for i, name := range o.Nodes {
-		p := ports[perNode*i : perNode*(i+1)]
+		port := func(which int) string { return fmt.Sprint(first + perNode*i + which) }
 		dir := filepath.Join(o.Dir, name)
 		if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
 			w.Kill()
 			return nil, err
 		}
-		gossip, data, raft, raftRPC, grpcPort, profiling, metrics, rest := p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
 		env := map[string]string{
 			"HOME": dir, "TMPDIR": dir, "PATH": os.Getenv("PATH"),
-			"PERSISTENCE_DATA_PATH": filepath.Join(dir, "data"), "CLUSTER_HOSTNAME": name, "CLUSTER_IN_LOCALHOST": "true",
-			"CLUSTER_GOSSIP_BIND_PORT": fmt.Sprint(gossip), "CLUSTER_DATA_BIND_PORT": fmt.Sprint(data),
-			"RAFT_PORT": fmt.Sprint(raft), "RAFT_INTERNAL_RPC_PORT": fmt.Sprint(raftRPC),
+			"PERSISTENCE_DATA_PATH": filepath.Join(dir, "data"), "CLUSTER_HOSTNAME": name, "CLUSTER_IN_LOCALHOST": "true", "CLUSTER_BIND_ADDR": "127.0.0.1",
+			"CLUSTER_GOSSIP_BIND_PORT": port(gossipPort), "CLUSTER_DATA_BIND_PORT": port(dataPort),
+			"RAFT_PORT": port(raftPort), "RAFT_INTERNAL_RPC_PORT": port(raftRPCPort),
 			"RAFT_JOIN": strings.Join(join, ","), "RAFT_BOOTSTRAP_EXPECT": fmt.Sprint(len(o.Nodes)),
-			"GRPC_PORT": fmt.Sprint(grpcPort), "GO_PROFILING_PORT": fmt.Sprint(profiling), "PROMETHEUS_MONITORING_PORT": fmt.Sprint(metrics),
+			"GRPC_PORT": port(grpcPort), "GO_PROFILING_PORT": port(profilingPort), "PROMETHEUS_MONITORING_PORT": port(metricsPort),
 			"DISABLE_TELEMETRY": "true", "LOG_FORMAT": "json",
 		}
 		if i > 0 {
-			env["CLUSTER_JOIN"] = fmt.Sprintf("127.0.0.1:%d", ports[0])
+			env["CLUSTER_JOIN"] = fmt.Sprintf("127.0.0.1:%d", first+gossipPort)
 		}
 		maps.Copy(env, o.Env)
 		list := make([]string, 0, len(env))
 		for _, k := range slices.Sorted(maps.Keys(env)) {
 			list = append(list, k+"="+env[k])
 		}
-		process, err := start(name, o.Bin, []string{"--host", "127.0.0.1", "--port", fmt.Sprint(rest), "--scheme", "http"}, list, dir, filepath.Join(dir, "weaviate.log"))
+		process, err := start(name, o.Bin, []string{"--host", "127.0.0.1", "--port", port(restPort), "--scheme", "http"}, list, dir, filepath.Join(dir, "weaviate.log"))
 		if err != nil {
 			w.Kill()
 			return nil, err
 		}
 		w.Nodes = append(w.Nodes, process)
-		w.Endpoints = append(w.Endpoints, weaviate.Endpoint{URL: fmt.Sprintf("http://127.0.0.1:%d", rest), GRPC: fmt.Sprintf("127.0.0.1:%d", grpcPort), APIKey: o.APIKey})
+		w.Endpoints = append(w.Endpoints, weaviate.Endpoint{URL: "http://127.0.0.1:" + port(restPort), GRPC: "127.0.0.1:" + port(grpcPort), APIKey: o.APIKey})
 	}
 	for i, process := range w.Nodes {
 		if err := process.waitFor(ctx, w.Endpoints[i].URL+"/v1/.well-known/ready"); err != nil {

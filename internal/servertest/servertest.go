@@ -3,6 +3,7 @@
 package servertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -33,6 +34,7 @@ func Lacking(t testing.TB, what string) {
 var shared struct {
 	sync.Mutex
 	dir    string
+	host   string // on which MinIO listens; set by Docker
 	minio  *servers.MinIO
 	source *servers.Weaviate
 	bucket *bucket.Bucket
@@ -75,7 +77,7 @@ func MinIO(t testing.TB) *servers.MinIO {
 func minio(t testing.TB) *servers.MinIO {
 	t.Helper()
 	if shared.minio == nil {
-		m, err := servers.StartMinIO(context.Background(), sharedDir(t))
+		m, err := servers.StartMinIOAt(context.Background(), cmp.Or(shared.host, "127.0.0.1"), sharedDir(t))
 		fatal(t, err)
 		m.SetEnv(func(k, v string) { _ = os.Setenv(k, v) })
 		shared.minio = m
@@ -106,6 +108,9 @@ func newBucket(t testing.TB, m *servers.MinIO, path string) *bucket.Bucket {
 // APIKey is the key of every Weaviate that a test starts.
 const APIKey = "test-key-of-more-than-32-characters-0123456789"
 
+// A test whose server does not come up says so, with its log, long before the tests' own deadline.
+const readyTimeout = time.Minute
+
 // Source returns the shared source Weaviate (one node, "node1") with its bucket, in which its backups lie below "backups".
 func Source(t testing.TB) (*servers.Weaviate, *bucket.Bucket) {
 	t.Helper()
@@ -114,7 +119,9 @@ func Source(t testing.TB) (*servers.Weaviate, *bucket.Bucket) {
 	if shared.source == nil {
 		m := minio(t)
 		b := newBucket(t, m, "backups")
-		w, err := servers.StartWeaviate(context.Background(), servers.WeaviateOptions{
+		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+		defer cancel()
+		w, err := servers.StartWeaviate(ctx, servers.WeaviateOptions{
 			Dir: sharedDir(t), Nodes: []string{"node1"}, APIKey: secret.New(APIKey), Env: servers.SourceEnv(m, b.Name, b.Path, secret.New(APIKey)),
 		})
 		fatal(t, err)
@@ -133,7 +140,9 @@ func Weaviate(t testing.TB, b *bucket.Bucket, env map[string]string, nodes ...st
 	if len(nodes) == 0 {
 		nodes = []string{"node1"}
 	}
-	w, err := servers.StartWeaviate(t.Context(), servers.WeaviateOptions{Dir: t.TempDir(), Nodes: nodes, APIKey: secret.New(APIKey), Env: all})
+	ctx, cancel := context.WithTimeout(t.Context(), readyTimeout)
+	defer cancel()
+	w, err := servers.StartWeaviate(ctx, servers.WeaviateOptions{Dir: t.TempDir(), Nodes: nodes, APIKey: secret.New(APIKey), Env: all})
 	fatal(t, err)
 	t.Cleanup(func() {
 		w.Kill()
