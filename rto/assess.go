@@ -164,9 +164,9 @@ func (t Timeline) rpo(in Input, dataBack Measured) Measured {
 	return m
 }
 
-// findings are what is wrong with the document itself. Its dates are days: it is good until the end of the day of its review, in UTC.
+// findings are what is wrong with the document itself. Its dates are days: it is good until the end of the day of its review, in the time zone that the date is written in.
 func (o Objectives) findings(now time.Time) []string {
-	const day = 24 * time.Hour
+	year, month, day := o.ReviewBy.Date()
 	var findings []string
 	if o.Owner == "" {
 		findings = append(findings, "the objectives have no owner: set objectives.owner to whoever answers for them")
@@ -177,8 +177,8 @@ func (o Objectives) findings(now time.Time) []string {
 	switch {
 	case o.ReviewBy.IsZero():
 		findings = append(findings, "the objectives have no review date: set objectives.review_by")
-	case !now.Before(o.ReviewBy.Truncate(day).Add(day)):
-		findings = append(findings, fmt.Sprintf("the objectives are past their review date %s: review them, then set objectives.review_by anew", o.ReviewBy.UTC().Format(time.DateOnly)))
+	case !now.Before(time.Date(year, month, day+1, 0, 0, 0, 0, o.ReviewBy.Location())):
+		findings = append(findings, fmt.Sprintf("the objectives are past their review date %s: review them, then set objectives.review_by anew", o.ReviewBy.Format(time.DateOnly)))
 	}
 	return findings
 }

@@ -14,7 +14,7 @@ func line(phases ...any) Timeline {
 	var t Timeline
 	at := start
 	for i := 0; i < len(phases); i += 2 {
-		end := at.Add(time.Duration(phases[i+1].(int)) * time.Second)
+		end := at.Add(time.Duration(phases[i+1].(int) * int(time.Second)))
 		t = append(t, Span{Phase: phases[i].(Phase), Began: at, Ended: end})
 		at = end
 	}

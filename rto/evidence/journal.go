@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// ErrRunning: the drill's process lives.
+// ErrRunning says that the drill's process lives.
 var ErrRunning = errors.New("drill is running")
 
 const lockExtension = ".lock"

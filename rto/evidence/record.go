@@ -69,7 +69,7 @@ type Record struct {
 	Sandbox      Sandbox                 `json:"sandbox"`
 	Bucket       Bucket                  `json:"bucket"`
 	Posture      []bucket.Finding        `json:"posture,omitempty"`
-	FailOn       bucket.Severity         `json:"failOn,omitempty"` // the policy: findings that fail, of this severity or a higher one, fail the drill
+	FailOn       bucket.Severity         `json:"failOn,omitempty"` // the policy of bucket.Violations; empty: high
 	Backup       *Backup                 `json:"backup,omitempty"`
 	Catalogue    *backup.CatalogueResult `json:"catalogue,omitempty"`
 	Archive      *backup.ArchiveResult   `json:"archive,omitempty"`

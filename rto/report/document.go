@@ -70,7 +70,7 @@ func zero(n int64, otherwise tone) cell {
 	return toned(count(n), otherwise)
 }
 
-// Long lists are cut in the summaries; the HTML page and the record have them whole.
+// Long lists are cut in the summaries; JSON and the HTML page have them whole.
 const (
 	few        = 20
 	everything = 1 << 30
@@ -90,7 +90,7 @@ func judge(r *evidence.Record) verdict {
 	case evidence.DataFailed:
 		return verdict{"FAILED", "Do not rely on this backup: it does not bring back what was there.", bad}
 	case evidence.Policy:
-		return verdict{"FAILED", "An objective was missed, or the bucket is not configured as the policy demands.", bad}
+		return verdict{"FAILED", "An objective was missed, or the bucket is not configured as the policy demands. " + compared(r.Verification), bad}
 	case evidence.Refused:
 		return verdict{"REFUSED", "A safety interlock kept the drill from disturbing a backup or a restore. Nothing is known of the backup.", warn}
 	case evidence.Inconclusive:
@@ -177,11 +177,11 @@ func facts(r *evidence.Record) []fact {
 	} else {
 		list = append(list, fact{"backup", "none"})
 	}
-	restored := "not restored"
+	restored := "none"
 	if r.Restore != nil {
 		restored = join(fmt.Sprintf("sandbox %s", r.Sandbox.Kind), weaviates(r.Sandbox.Version, r.Sandbox.Nodes), "from "+r.Restore.From, "status "+cmp.Or(r.Restore.Status, "not known"))
 	}
-	list = append(list, fact{"restored", restored})
+	list = append(list, fact{"restore", restored})
 	if r.Restore != nil && r.Restore.Error != "" {
 		list = append(list, fact{"restore error", r.Restore.Error})
 	}
@@ -358,12 +358,9 @@ func phasesSection(t rto.Timeline) section {
 	return s
 }
 
-// severities rank findings; FailOn of a record is one of them.
-var severities = map[bucket.Severity]int{bucket.Low: 1, bucket.Medium: 2, bucket.High: 3, bucket.Critical: 4}
-
 // blocking says whether the policy of a record does not allow a finding.
 func blocking(r *evidence.Record, f bucket.Finding) bool {
-	return f.Status == bucket.Fail && severities[f.Severity] >= severities[cmp.Or(r.FailOn, bucket.High)]
+	return len(bucket.Violations([]bucket.Finding{f}, cmp.Or(r.FailOn, bucket.High))) > 0
 }
 
 var statuses = []struct {
@@ -512,7 +509,7 @@ func cutLine(total, most int) []string {
 	if total <= most {
 		return nil
 	}
-	return []string{fmt.Sprintf("... and %s more; the record and the HTML report have them all.", count(total-most))}
+	return []string{fmt.Sprintf("... and %s more: the output json lists them all.", count(total-most))}
 }
 
 func verificationSection(v *verify.Result) section {
@@ -652,7 +649,7 @@ func verdictTotals(v *verify.Result) string {
 	n := v.Verdicts
 	line := fmt.Sprintf("%s lost, %s corrupt, %s unexpected, %s unverifiable, %s drift.", count(n.Lost), count(n.Corrupt), count(n.Unexpected), count(n.Unverifiable), count(n.Drift))
 	if differing := n.Total() - n.Match; differing > int64(len(v.Differences)) {
-		line += fmt.Sprintf(" The record lists the first %s of %s.", count(len(v.Differences)), count(differing))
+		line += fmt.Sprintf(" Kept are the first %s of %s.", count(len(v.Differences)), count(differing))
 	}
 	return line
 }

@@ -143,6 +143,8 @@ func findingCases(r *evidence.Record) (cases []testcase) {
 	for _, f := range r.Posture {
 		c := testcase{Name: f.Check + ": " + f.Title}
 		switch {
+		case blocking(r, f) && f.Status == bucket.Unknown:
+			c.Error = &result{Message: f.Detail, Type: string(f.Severity)}
 		case blocking(r, f):
 			c.Failure = &result{Message: f.Detail, Type: string(f.Severity), Text: f.Remediation}
 		case f.Status == bucket.Pass:

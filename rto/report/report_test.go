@@ -129,6 +129,30 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// Summaries cut long lists and say so; the page shows every difference.
+func TestLongLists(t *testing.T) {
+	r := drill(false)
+	v := r.Verification
+	for len(v.Differences) < 25 {
+		v.Differences = append(v.Differences, v.Differences[0])
+	}
+	v.Verdicts.Corrupt = 2000
+	for _, format := range []string{"table", "markdown"} {
+		got := render(t, format, r, Options{Width: 300})
+		if n := strings.Count(got, "both sides hold the same write"); n != 17 { // of 20, 3 are drift
+			t.Errorf("%s shows %d", format, n)
+		}
+		for _, want := range []string{"... and 5 more: the output json lists them all", "Kept are the first 25 of 2,003"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s does not say %q:\n%s", format, want, got)
+			}
+		}
+	}
+	if n := strings.Count(render(t, "html", r, Options{}), "both sides hold the same write"); n != 22 {
+		t.Errorf("the page shows %d", n)
+	}
+}
+
 // A record of a drill that got nowhere claims nothing.
 func TestNothingIsNotAPass(t *testing.T) {
 	r := &evidence.Record{Schema: evidence.Schema, ID: "drill-1", Began: began}
@@ -136,7 +160,7 @@ func TestNothingIsNotAPass(t *testing.T) {
 	for _, format := range []string{"table", "markdown", "html"} {
 		got := render(t, format, r, Options{})
 		for _, want := range []string{
-			"NOT CARRIED OUT", "the source cannot be reached", "not audited", "Nothing was compared", "Catalogue: not checked", "Archive: not checked", "Not measured", "None was begun", "not restored", "not ended",
+			"NOT CARRIED OUT", "the source cannot be reached", "not audited", "Nothing was compared", "Catalogue: not checked", "Archive: not checked", "Not measured", "None was begun", "not ended",
 		} {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s does not say %q:\n%s", format, want, got)
@@ -315,6 +339,15 @@ func TestJUnit(t *testing.T) {
 		if !bad[suite] {
 			t.Errorf("nothing is wrong in suite %s", suite)
 		}
+	}
+	unknown := drill(true)
+	unknown.Posture[0].Status = bucket.Unknown // of severity high, which the policy does not allow
+	if got := decodeJUnit(t, render(t, "junit", unknown, Options{})); got.Errors != 1 || got.Failures != 0 {
+		t.Errorf("an unknown finding: %d failures, %d errors", got.Failures, got.Errors)
+	}
+	unknown.FailOn = bucket.Critical
+	if got := decodeJUnit(t, render(t, "junit", unknown, Options{})); got.Errors != 0 || got.Skipped != 4 {
+		t.Errorf("an unknown finding that the policy allows: %d errors, %d skipped", got.Errors, got.Skipped)
 	}
 	for _, status := range []evidence.Status{evidence.DataFailed, evidence.Usage, evidence.Policy, evidence.NotCarriedOut, evidence.Refused, evidence.Inconclusive, evidence.Interrupted} {
 		if got := decodeJUnit(t, render(t, "junit", &evidence.Record{Status: status}, Options{})); got.Failures+got.Errors == 0 {

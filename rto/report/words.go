@@ -51,11 +51,12 @@ func at(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05") + " UTC"
 }
 
+// day is a date as it is written: shifting it to another time zone could make it another day.
 func day(t time.Time) string {
 	if t.IsZero() {
 		return "not known"
 	}
-	return t.UTC().Format(time.DateOnly)
+	return t.Format(time.DateOnly)
 }
 
 // duration is rto.Human of what is known.
