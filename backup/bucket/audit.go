@@ -44,10 +44,14 @@ func Audit(ctx context.Context, b *Bucket, now time.Time, options ...Option) ([]
 		return nil, err
 	}
 	a.versioning = sync.OnceValue(func() answer[s3.GetBucketVersioningOutput] {
-		return ask(ctx, a, "GetBucketVersioning", b.Client.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: &b.Name})
+		return ask(ctx, a, "GetBucketVersioning", b.Client.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: &b.Name}, rooted("VersioningConfiguration"))
 	})
 	a.lifecycle = sync.OnceValue(func() answer[s3.GetBucketLifecycleConfigurationOutput] {
-		return ask(ctx, a, "GetBucketLifecycleConfiguration", b.Client.GetBucketLifecycleConfiguration, &s3.GetBucketLifecycleConfigurationInput{Bucket: &b.Name})
+		return ask(ctx, a, "GetBucketLifecycleConfiguration", b.Client.GetBucketLifecycleConfiguration,
+			&s3.GetBucketLifecycleConfigurationInput{Bucket: &b.Name}, rooted("LifecycleConfiguration"))
+	})
+	a.policy = sync.OnceValue(func() answer[s3.GetBucketPolicyOutput] {
+		return ask(ctx, a, "GetBucketPolicy", b.Client.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: &b.Name})
 	})
 	findings := make([]Finding, len(checks))
 	var wg sync.WaitGroup
@@ -72,6 +76,7 @@ type audit struct {
 	// Answers that several checks rest on: asked for once.
 	versioning func() answer[s3.GetBucketVersioningOutput]
 	lifecycle  func() answer[s3.GetBucketLifecycleConfigurationOutput]
+	policy     func() answer[s3.GetBucketPolicyOutput]
 }
 
 func (a *audit) reach(ctx context.Context) (err error) {
@@ -106,9 +111,11 @@ type outcome struct {
 	detail string
 }
 
-func pass(format string, args ...any) outcome    { return outcome{Pass, fmt.Sprintf(format, args...)} }
-func fail(format string, args ...any) outcome    { return outcome{Fail, fmt.Sprintf(format, args...)} }
-func unknown(format string, args ...any) outcome { return outcome{Unknown, fmt.Sprintf(format, args...)} }
+func pass(format string, args ...any) outcome { return outcome{Pass, fmt.Sprintf(format, args...)} }
+func fail(format string, args ...any) outcome { return outcome{Fail, fmt.Sprintf(format, args...)} }
+func unknown(format string, args ...any) outcome {
+	return outcome{Unknown, fmt.Sprintf(format, args...)}
+}
 
 // undecided is the outcome when a call failed with an error that is no answer to the check's question.
 func (p *probe) undecided(err error) outcome {
@@ -118,14 +125,16 @@ func (p *probe) undecided(err error) outcome {
 	return unknown("not known: %v", Explain(err))
 }
 
-// unsupported says whether err is the server's word for a feature that it does not have. On AWS MethodNotAllowed is not that: it is told to a caller
-// who may ask but whose account does not own the bucket (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html).
+// unsupported says whether err is an S3-compatible server's way to say that it does not have a feature: a word for it, or the listing that a server
+// answers which takes no notice of a subresource that it does not know. AWS has them all; there such an answer has another reason, as MethodNotAllowed
+// to a caller whose account does not own the bucket (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html).
 func (p *probe) unsupported(err error) bool {
-	if code(err) == "NotImplemented" || status(err) == http.StatusNotImplemented {
-		return true
+	if p.b.IsAWS() {
+		return false
 	}
-	words := []string{"MethodNotAllowed", "NotSupported", "UnsupportedOperation", "OperationNotSupported"}
-	return !p.b.IsAWS() && (slices.Contains(words, code(err)) || status(err) == http.StatusMethodNotAllowed)
+	var other *otherAnswer
+	return slices.Contains([]string{"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation", "OperationNotSupported"}, code(err)) ||
+		slices.Contains([]int{http.StatusNotImplemented, http.StatusMethodNotAllowed}, status(err)) || errors.As(err, &other) && other.got == listing
 }
 
 // answer is what a call returned, and the same as evidence.

@@ -5,7 +5,9 @@ package bucket
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,12 +20,12 @@ import (
 type Options struct {
 	Name      string
 	Path      string // key prefix of all backups, without slashes at its ends; BACKUP_S3_PATH on the server
-	Region    string
-	Endpoint  string // URL of an S3-compatible server; empty for AWS
+	Region    string // empty: what the AWS SDK finds, such as AWS_REGION
+	Endpoint  string // URL of an S3-compatible server; empty: what the AWS SDK finds, such as AWS_ENDPOINT_URL_S3, or AWS itself
 	PathStyle bool
 }
 
-// Bucket is an open bucket with the prefix under which its backups lie.
+// Bucket is an open bucket with the prefix under which its backups lie. Its Region and Endpoint are those that requests really go to.
 type Bucket struct {
 	Client *s3.Client
 	Options
@@ -38,10 +40,12 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	o.Path = strings.Trim(o.Path, "/")
 	client := s3.NewFromConfig(cfg, func(s *s3.Options) {
 		s.UsePathStyle = o.PathStyle
+		s.DisableLogOutputChecksumValidationSkipped = true // Weaviate stores no checksum; a line on stderr for each object read helps nobody
 		if o.Endpoint != "" {
 			s.BaseEndpoint = aws.String(o.Endpoint)
 		}
 	})
+	o.Region, o.Endpoint = client.Options().Region, aws.ToString(client.Options().BaseEndpoint)
 	return &Bucket{Client: client, Options: o}, nil
 }
 
@@ -55,7 +59,11 @@ func (b *Bucket) URL(elements ...string) string {
 	return "s3://" + path.Join(b.Name, b.Key(elements...))
 }
 
-// IsAWS says whether requests go to AWS itself and not to an S3-compatible server.
+// IsAWS says whether requests go to AWS itself, in any of its partitions, and not to an S3-compatible server.
 func (b *Bucket) IsAWS() bool {
-	return b.Endpoint == "" || strings.Contains(b.Endpoint, ".amazonaws.com")
+	u, err := url.Parse(b.Endpoint)
+	if b.Endpoint == "" || err != nil {
+		return b.Endpoint == ""
+	}
+	return slices.ContainsFunc([]string{".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"}, func(domain string) bool { return strings.HasSuffix(u.Hostname(), domain) })
 }

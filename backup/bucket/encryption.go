@@ -19,7 +19,8 @@ var defaultEncryption = Check{
 }
 
 func decideDefaultEncryption(ctx context.Context, p *probe) outcome {
-	out, err := note(p, ask(ctx, p.audit, "GetBucketEncryption", p.b.Client.GetBucketEncryption, &s3.GetBucketEncryptionInput{Bucket: &p.b.Name}))
+	out, err := note(p, ask(ctx, p.audit, "GetBucketEncryption", p.b.Client.GetBucketEncryption, &s3.GetBucketEncryptionInput{Bucket: &p.b.Name},
+		rooted("ServerSideEncryptionConfiguration")))
 	if code(err) == "ServerSideEncryptionConfigurationNotFoundError" {
 		return fail("no default encryption: backups are written to disk in clear")
 	}
@@ -42,22 +43,24 @@ func decideDefaultEncryption(ctx context.Context, p *probe) outcome {
 	case types.ServerSideEncryptionAes256:
 		return pass("new objects are encrypted with SSE-S3: the storage service holds the key, it is not customer-managed")
 	case types.ServerSideEncryptionAwsKms:
-		return pass("new objects are encrypted with SSE-KMS, %s", kmsKey(rule.KMSMasterKeyID))
+		return pass("new objects are encrypted with SSE-KMS, %s", p.kmsKey(value(rule.KMSMasterKeyID)))
 	case types.ServerSideEncryptionAwsKmsDsse:
-		return pass("new objects are encrypted twice (DSSE-KMS), %s", kmsKey(rule.KMSMasterKeyID))
+		return pass("new objects are encrypted twice (DSSE-KMS), %s", p.kmsKey(value(rule.KMSMasterKeyID)))
 	}
 	return unknown("not known: the default encryption is %q, which this version cannot judge", rule.SSEAlgorithm)
 }
 
-// kmsKey says whose key it is. Without an id S3 uses the AWS-managed key aws/s3; source:
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html. An AWS-managed key can be named by its ARN
+// kmsKey says whose key it is. Without an id AWS uses its own key aws/s3; source:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html. That one can be named by its ARN
 // too, which only KMS could tell.
-func kmsKey(id *string) string {
+func (p *probe) kmsKey(id string) string {
 	switch {
-	case id == nil || *id == "":
+	case !p.b.IsAWS():
+		return strings.TrimSpace("with a key of the server's own KMS " + id)
+	case id == "":
 		return "with the AWS-managed key aws/s3: not customer-managed, its key policy cannot be changed"
-	case strings.HasSuffix(*id, "alias/aws/s3"):
-		return "with the AWS-managed key " + *id + ": not customer-managed, its key policy cannot be changed"
+	case strings.HasSuffix(id, "alias/aws/s3"):
+		return "with the AWS-managed key " + id + ": not customer-managed, its key policy cannot be changed"
 	}
-	return "with key " + *id + ", which is customer-managed unless it is the account's aws/s3"
+	return "with key " + id + ", which is customer-managed unless it is the account's aws/s3"
 }

@@ -73,6 +73,7 @@ func Explain(err error) error {
 
 func explain(op operationError) (text string, kind error) {
 	var api apiError
+	var other *otherAnswer
 	var transport *url.Error
 	switch credentials := strings.Contains(op.Error(), "get credentials: "); {
 	case errors.Is(op, context.Canceled):
@@ -81,6 +82,8 @@ func explain(op operationError) (text string, kind error) {
 		return explainCredentials(op), ErrNoCredentials
 	case errors.Is(op, context.DeadlineExceeded):
 		return ErrUnreachable.Error() + " in time", ErrUnreachable
+	case errors.As(op, &other):
+		return other.Error(), ErrUnreachable
 	case errors.As(op, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError":
 		return explainAnswer(op, api)
 	case status(op) != 0:
@@ -115,7 +118,8 @@ var (
 	missingCodes    = []string{"NoSuchKey", "NotFound", "NoSuchVersion"}
 )
 
-// A server that wants another region names it in this header, or in the message of AuthorizationHeaderMalformed.
+// A server that wants another region names it in this header, or in the message of AuthorizationHeaderMalformed. Regions opened after March 2019 answer
+// IllegalLocationConstraintException. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ErrorCodeBilling.html.
 const regionHeader = "X-Amz-Bucket-Region"
 
 var expectedRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
@@ -129,13 +133,14 @@ func explainAnswer(op operationError, api apiError) (string, error) {
 	switch {
 	case code == "NoSuchBucket" || code == "NotFound" && op.Operation() == "HeadBucket":
 		return ErrNoSuchBucket.Error() + ": check bucket.name and bucket.endpoint", ErrNoSuchBucket
-	case status(op) == http.StatusMovedPermanently || code == "TemporaryRedirect" || code == "AuthorizationHeaderMalformed" && strings.Contains(message, "region"):
+	case status(op) == http.StatusMovedPermanently || code == "TemporaryRedirect" || code == "IllegalLocationConstraintException" ||
+		code == "AuthorizationHeaderMalformed" && strings.Contains(message, "region"):
 		region := header(op, regionHeader)
 		if found := expectedRegion.FindStringSubmatch(message); region == "" && found != nil {
 			region = found[1]
 		}
 		if region == "" {
-			return ErrWrongRegion.Error() + ": correct bucket.region", ErrWrongRegion
+			return fmt.Sprintf("%s: correct bucket.region (%s)", ErrWrongRegion, answer), ErrWrongRegion
 		}
 		return fmt.Sprintf("%s: set bucket.region to %s", ErrWrongRegion, region), ErrWrongRegion
 	case slices.Contains(missingCodes, code):
@@ -242,7 +247,7 @@ func (b *Bucket) Reachable(ctx context.Context) error {
 // first returns a key below the prefix, or an empty string when there is none.
 func (b *Bucket) first(ctx context.Context) (string, error) {
 	prefix, one := b.prefix(), int32(1)
-	out, err := b.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, MaxKeys: &one})
+	out, err := b.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, MaxKeys: &one}, rooted(listing))
 	if err != nil {
 		where := "bucket " + b.Name
 		if b.Endpoint != "" {

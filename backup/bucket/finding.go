@@ -1,6 +1,6 @@
 package bucket
 
-import "time"
+import "slices"
 
 // Status is the outcome of one check. Only Pass is a pass.
 type Status string
@@ -10,7 +10,7 @@ const (
 	Pass         Status = "pass"
 	Fail         Status = "fail"
 	Unknown      Status = "unknown"       // denied, or an error: nothing is known
-	NotSupported Status = "not supported" // an S3-compatible server does not have the feature
+	NotSupported Status = "not supported" // an S3-compatible server does not have the feature; never on AWS
 	Waived       Status = "waived"        // somebody answers for it, until a date
 )
 
@@ -24,6 +24,16 @@ const (
 	High     Severity = "high"
 	Critical Severity = "critical"
 )
+
+var severities = []Severity{Low, Medium, High, Critical}
+
+// Valid says whether s is one of the four.
+func (s Severity) Valid() bool { return slices.Contains(severities, s) }
+
+// AtLeast says whether s is as severe as floor, or more.
+func (s Severity) AtLeast(floor Severity) bool {
+	return slices.Index(severities, s) >= slices.Index(severities, floor)
+}
 
 // Finding is the outcome of one check, with what it rests on.
 type Finding struct {
@@ -42,12 +52,4 @@ type Finding struct {
 type Call struct {
 	Request string `json:"request"` // such as "GetBucketEncryption backups"
 	Answer  string `json:"answer"`  // the answer's JSON, or the error code and message, cut to 2,000 characters
-}
-
-// Waiver accepts a finding for a while.
-type Waiver struct {
-	Check   string    `json:"check" yaml:"check"`
-	Reason  string    `json:"reason" yaml:"reason"`
-	Owner   string    `json:"owner" yaml:"owner"`
-	Expires time.Time `json:"expires" yaml:"expires"` // a waiver past this day waives nothing
 }

@@ -48,7 +48,7 @@ var (
 	lifecycleMultipart = Check{
 		ID: "s3-lifecycle-multipart", Title: "Abandoned multipart uploads are removed", Severity: Low,
 		Why:         "A backup that was cut off leaves the parts of its chunks behind: they show in no listing and are paid for until somebody aborts the upload.",
-		How:         "An enabled rule over all backups has AbortIncompleteMultipartUpload.",
+		How:         "An enabled rule over all backups has AbortIncompleteMultipartUpload. MinIO takes such a rule and keeps none of it (it removes old parts by a setting of the server), so there the check fails.",
 		Remediation: putLifecycle,
 		Reference:   lifecycleReference + "mpu-abort-incomplete-mpu-lifecycle-config.html",
 		Actions:     []string{"s3:GetLifecycleConfiguration"},
@@ -103,7 +103,7 @@ func decideLifecycleBackups(_ context.Context, p *probe) outcome {
 			}
 		}
 	}
-	wanted := days(int64(p.retention / (24 * time.Hour)))
+	wanted := days(int32(p.retention / (24 * time.Hour)))
 	switch {
 	case len(bad) > 0:
 		return fail("backups do not stay whole and readable for %s: %s", wanted, list(bad))
@@ -146,7 +146,7 @@ func decideLifecycleMultipart(_ context.Context, p *probe) outcome {
 	}
 	for _, r := range lifecycleOf(out.Rules, p.b.prefix()) {
 		if m := r.AbortIncompleteMultipartUpload; r.enabled() && r.reach == all && m != nil && m.DaysAfterInitiation != nil {
-			return pass("%s aborts uploads %s after they began", r, days(int64(*m.DaysAfterInitiation)))
+			return pass("%s aborts uploads %s after they began", r, days(*m.DaysAfterInitiation))
 		}
 	}
 	return fail("no enabled rule over all backups aborts incomplete uploads: the parts of backups that were cut off are kept, unseen and paid for")
@@ -292,10 +292,10 @@ func (r lifecycleRule) effects() []string {
 		out = append(out, noncurrent(n))
 	}
 	for _, t := range r.NoncurrentVersionTransitions {
-		out = append(out, fmt.Sprintf("moves old versions to %s after %s", t.StorageClass, days(int64(value(t.NoncurrentDays)))))
+		out = append(out, fmt.Sprintf("moves old versions to %s after %s", t.StorageClass, days(value(t.NoncurrentDays))))
 	}
 	if m := r.AbortIncompleteMultipartUpload; m != nil && m.DaysAfterInitiation != nil {
-		out = append(out, "aborts uploads "+days(int64(*m.DaysAfterInitiation))+" after they began")
+		out = append(out, "aborts uploads "+days(*m.DaysAfterInitiation)+" after they began")
 	}
 	if e := r.Expiration; e != nil && value(e.ExpiredObjectDeleteMarker) {
 		out = append(out, "removes delete markers that hide nothing")
@@ -304,7 +304,7 @@ func (r lifecycleRule) effects() []string {
 }
 
 func noncurrent(n *types.NoncurrentVersionExpiration) string {
-	text := "expires old versions after " + days(int64(value(n.NoncurrentDays)))
+	text := "expires old versions after " + days(value(n.NoncurrentDays))
 	if n.NewerNoncurrentVersions != nil {
 		text += fmt.Sprintf(", except the newest %d", *n.NewerNoncurrentVersions)
 	}
@@ -317,14 +317,16 @@ func when(age *int32, date *time.Time) string {
 	if date != nil {
 		return "on " + date.UTC().Format(time.DateOnly) + " and every new one from then on"
 	}
-	return days(int64(value(age))) + " after they were written"
+	return days(value(age)) + " after they were written"
 }
 
-func days(n int64) string {
+func days(n int32) string { return count(n, "day") }
+
+func count(n int32, unit string) string {
 	if n == 1 {
-		return "1 day"
+		return "1 " + unit
 	}
-	return fmt.Sprintf("%d days", n)
+	return fmt.Sprintf("%d %ss", n, unit)
 }
 
 // list joins at most ten lines; a lifecycle can have a thousand rules.

@@ -16,7 +16,7 @@ var accessLogging = Check{
 }
 
 func decideAccessLogging(ctx context.Context, p *probe) outcome {
-	out, err := note(p, ask(ctx, p.audit, "GetBucketLogging", p.b.Client.GetBucketLogging, &s3.GetBucketLoggingInput{Bucket: &p.b.Name}))
+	out, err := note(p, ask(ctx, p.audit, "GetBucketLogging", p.b.Client.GetBucketLogging, &s3.GetBucketLoggingInput{Bucket: &p.b.Name}, rooted("BucketLoggingStatus")))
 	if err != nil {
 		return p.undecided(err)
 	}

@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -18,7 +17,8 @@ var objectLock = Check{
 }
 
 func decideObjectLock(ctx context.Context, p *probe) outcome {
-	out, err := note(p, ask(ctx, p.audit, "GetObjectLockConfiguration", p.b.Client.GetObjectLockConfiguration, &s3.GetObjectLockConfigurationInput{Bucket: &p.b.Name}))
+	out, err := note(p, ask(ctx, p.audit, "GetObjectLockConfiguration", p.b.Client.GetObjectLockConfiguration,
+		&s3.GetObjectLockConfigurationInput{Bucket: &p.b.Name}, rooted("ObjectLockConfiguration")))
 	if code(err) == "ObjectLockConfigurationNotFoundError" {
 		return fail("no Object Lock: whoever may delete versions can delete every backup")
 	}
@@ -33,9 +33,9 @@ func decideObjectLock(ctx context.Context, p *probe) outcome {
 		return fail("Object Lock is enabled without a default retention, and Weaviate sets none: no backup is locked")
 	}
 	r := c.Rule.DefaultRetention
-	period := days(int64(value(r.Days)))
+	period := days(value(r.Days))
 	if r.Years != nil {
-		period = fmt.Sprintf("%d years", *r.Years)
+		period = count(*r.Years, "year")
 	}
 	return pass("new objects are locked for %s in mode %s", period, r.Mode)
 }

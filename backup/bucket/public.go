@@ -1,9 +1,11 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,33 +28,36 @@ var (
 	}
 	policyStatus = Check{
 		ID: "s3-bucket-policy-status", Title: "The bucket policy does not make the bucket public", Severity: Critical,
-		Why:         "Whoever reads a backup has every object and vector of the source.",
-		How:         "S3's own judgement of the policy (IsPublic) is false, or there is no policy.",
-		Remediation: putPublicAccessBlock,
-		Reference:   publicReference + "#access-control-block-public-access-policy-status",
-		Actions:     []string{"s3:GetBucketPolicyStatus"},
+		Why: "Whoever reads a backup has every object and vector of the source.",
+		How: "S3's own judgement of the policy (IsPublic) is false, or there is no policy. Other servers judge by less (to MinIO only a policy that lets everybody both list and write is public), so there no statement of the policy may allow anything to everybody either; " +
+			"one that does so on a condition leaves it unknown.",
+		Remediation: `aws s3api get-bucket-policy --bucket BUCKET --query Policy --output text > policy.json; "${EDITOR:-vi}" policy.json && ` +
+			`aws s3api put-bucket-policy --bucket BUCKET --policy file://policy.json # take out what is allowed to the Principal "*"`,
+		Reference: publicReference + "#access-control-block-public-access-policy-status",
+		Actions:   []string{"s3:GetBucketPolicyStatus", "s3:GetBucketPolicy"},
 	}
 	bucketACL = Check{
 		ID: "s3-acl", Title: "No ACL opens the bucket to everybody", Severity: Critical,
 		Why:         "An ACL is older than policies, easy to overlook, and opens a bucket just as well.",
-		How:         "The bucket's ACL grants nothing to the groups AllUsers and AuthenticatedUsers (everybody with any AWS account).",
-		Remediation: `aws s3api put-bucket-ownership-controls --bucket BUCKET --ownership-controls '{"Rules":[{"ObjectOwnership":"BucketOwnerEnforced"}]}' # switches ACLs off; reset the ACL to private first`,
+		How:         "The bucket's ACL grants nothing to the groups AllUsers and AuthenticatedUsers (everybody with any AWS account). The ACLs of single objects are not looked at; Weaviate sets none.",
+		Remediation: `aws s3api put-bucket-acl --bucket BUCKET --acl private && aws s3api put-bucket-ownership-controls --bucket BUCKET --ownership-controls '{"Rules":[{"ObjectOwnership":"BucketOwnerEnforced"}]}' # the second switches ACLs off`,
 		Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html",
 		Actions:     []string{"s3:GetBucketAcl"},
 	}
 	anonymousAccess = Check{
 		ID: "s3-anonymous-access", Title: "An unsigned request is refused (tried)", Severity: Critical,
 		Why: "Settings say what ought to be; a request without a signature shows what is.",
-		How: "An unsigned ListObjectsV2 below the backup prefix and an unsigned GetObject of the first byte of one backup object are both refused. When there is no object yet, a key that does not exist is asked for. " +
+		How: "An unsigned ListObjectsV2 below the backup prefix and an unsigned GetObject of the first byte of one backup object are both refused. When there is no object yet, a key that does not exist is asked for, and the bucket policy may allow nothing to everybody. " +
 			"This is seen from where the tool runs: a network rule may treat others differently.",
-		Remediation: putPublicAccessBlock,
+		Remediation: putPublicAccessBlock + ` # a server without it: take what is allowed to the Principal "*" out of the bucket policy`,
 		Reference:   publicReference,
-		Actions:     []string{"s3:ListBucket"},
+		Actions:     []string{"s3:ListBucket", "s3:GetBucketPolicy"},
 	}
 )
 
 func decidePublicAccessBlock(ctx context.Context, p *probe) outcome {
-	out, err := note(p, ask(ctx, p.audit, "GetPublicAccessBlock", p.b.Client.GetPublicAccessBlock, &s3.GetPublicAccessBlockInput{Bucket: &p.b.Name}))
+	out, err := note(p, ask(ctx, p.audit, "GetPublicAccessBlock", p.b.Client.GetPublicAccessBlock, &s3.GetPublicAccessBlockInput{Bucket: &p.b.Name},
+		rooted("PublicAccessBlockConfiguration")))
 	if code(err) == "NoSuchPublicAccessBlockConfiguration" {
 		return fail("the bucket has no public access block: only the account's block, if there is one, stops a policy or ACL from making the backups public")
 	}
@@ -82,7 +87,8 @@ func decidePublicAccessBlock(ctx context.Context, p *probe) outcome {
 }
 
 func decidePolicyStatus(ctx context.Context, p *probe) outcome {
-	out, err := note(p, ask(ctx, p.audit, "GetBucketPolicyStatus", p.b.Client.GetBucketPolicyStatus, &s3.GetBucketPolicyStatusInput{Bucket: &p.b.Name}))
+	out, err := note(p, ask(ctx, p.audit, "GetBucketPolicyStatus", p.b.Client.GetBucketPolicyStatus, &s3.GetBucketPolicyStatusInput{Bucket: &p.b.Name},
+		rooted("PolicyStatus")))
 	switch {
 	case code(err) == noPolicy:
 		return pass("there is no bucket policy that could make the bucket public")
@@ -92,8 +98,10 @@ func decidePolicyStatus(ctx context.Context, p *probe) outcome {
 		return unknown("not known: the answer does not say whether the policy is public")
 	case *out.PolicyStatus.IsPublic:
 		return fail("the bucket policy makes the bucket public")
+	case p.b.IsAWS():
+		return pass("the bucket policy does not make the bucket public")
 	}
-	return pass("the bucket policy, if there is one, does not make the bucket public")
+	return p.openToAll()
 }
 
 // Groups that are nearly everybody. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#specifying-grantee-predefined-groups.
@@ -103,7 +111,7 @@ var openGroups = map[string]string{
 }
 
 func decideACL(ctx context.Context, p *probe) outcome {
-	out, err := note(p, ask(ctx, p.audit, "GetBucketAcl", p.b.Client.GetBucketAcl, &s3.GetBucketAclInput{Bucket: &p.b.Name}))
+	out, err := note(p, ask(ctx, p.audit, "GetBucketAcl", p.b.Client.GetBucketAcl, &s3.GetBucketAclInput{Bucket: &p.b.Name}, rooted("AccessControlPolicy")))
 	if err != nil {
 		return p.undecided(err)
 	}
@@ -125,18 +133,16 @@ func decideACL(ctx context.Context, p *probe) outcome {
 	return pass("the bucket's ACL grants nothing to everybody")
 }
 
-// missingKey is asked for when there is no object: a refusal is told before whether the key exists.
+// missingKey is asked for when there is no object. A server that says it does not exist lets everybody read. To be refused proves nothing: AWS
+// refuses a missing key to all who may not list (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
 const missingKey = "weaviate-drill-no-such-key"
 
 func decideAnonymousAccess(ctx context.Context, p *probe) outcome {
-	unsigned := func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} }
+	unsigned := func(o *s3.Options) { o.Credentials = nil } // AnonymousCredentials are understood by s3.New only; one call would fail with them
 	prefix := p.b.prefix()
 	_, listErr := note(p, ask(ctx, p.audit, "ListObjectsV2 (unsigned)", p.b.Client.ListObjectsV2,
-		&s3.ListObjectsV2Input{Bucket: &p.b.Name, Prefix: &prefix, MaxKeys: aws.Int32(1)}, unsigned))
-	key, what := p.sample, "reading an object"
-	if key == "" {
-		key, what = prefix+missingKey, "reading (tried with a key that does not exist, there is no object yet)"
-	}
+		&s3.ListObjectsV2Input{Bucket: &p.b.Name, Prefix: &prefix, MaxKeys: aws.Int32(1)}, unsigned, rooted(listing)))
+	key := cmp.Or(p.sample, prefix+missingKey)
 	first := func(ctx context.Context, in *s3.GetObjectInput, o ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 		out, err := p.b.Client.GetObject(ctx, in, o...)
 		if err == nil {
@@ -151,25 +157,33 @@ func decideAnonymousAccess(ctx context.Context, p *probe) outcome {
 	for _, tried := range []struct {
 		what string
 		err  error
-	}{{"listing the backups", listErr}, {what, getErr}} {
+	}{{"list the backups", listErr}, {"read a backup", getErr}} {
 		if answered(tried.err) {
 			open = append(open, tried.what)
 		}
 	}
 	if len(open) > 0 {
-		return fail("anybody may do this without credentials: %s", strings.Join(open, " and "))
+		return fail("without credentials anybody can %s", strings.Join(open, " and "))
 	}
 	for _, err := range []error{listErr, getErr} {
 		if !refused(err) {
 			return unknown("not known: %v", Explain(err))
 		}
 	}
-	return pass("refused without credentials: listing the backups, and %s", what)
+	if p.sample != "" {
+		return pass("without credentials nobody can list the backups or read one")
+	}
+	policy := p.openToAll()
+	if policy.status != Pass {
+		return unknown("not known: there is no backup yet to try reading, and for the policy: %s", policy.detail)
+	}
+	return pass("without credentials nobody can list the backups; there is none yet to try reading, and %s", policy.detail)
 }
 
-// answered says whether the server let an unsigned request in: it did what was asked, or told that the key or the byte is not there.
+// answered says whether the server let an unsigned request in: it did what was asked, or told what only those learn who may read: that the key or the
+// byte is not there, or that the object is archived (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 func answered(err error) bool {
-	return err == nil || status(err) == http.StatusNotFound && code(err) == "NoSuchKey" || status(err) == http.StatusRequestedRangeNotSatisfiable
+	return err == nil || slices.Contains([]string{"NoSuchKey", "InvalidRange", "InvalidObjectState"}, code(err))
 }
 
 func refused(err error) bool {

@@ -1,0 +1,112 @@
+package bucket
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Waiver accepts a finding for a while.
+type Waiver struct {
+	Check   string    `json:"check" yaml:"check"`
+	Reason  string    `json:"reason" yaml:"reason"`
+	Owner   string    `json:"owner" yaml:"owner"`
+	Expires time.Time `json:"expires" yaml:"expires"` // the last day of the waiver
+}
+
+// expired says whether the waiver's last day, in the time zone that Expires is written in, is over.
+func (w Waiver) expired(now time.Time) bool {
+	year, month, day := w.Expires.Date()
+	return !now.Before(time.Date(year, month, day+1, 0, 0, 0, 0, w.Expires.Location()))
+}
+
+// CheckWaivers says what is wrong with the waivers, one line for each fault: a check that does not exist, or no reason, owner or last day.
+func CheckWaivers(waivers []Waiver) error {
+	var faults []error
+	for i, w := range waivers {
+		fault := func(format string, args ...any) {
+			faults = append(faults, fmt.Errorf("waiver %d (%s): %s", i+1, w.Check, fmt.Sprintf(format, args...)))
+		}
+		if !slices.ContainsFunc(checks, func(c check) bool { return c.ID == w.Check }) {
+			fault("there is no such check, did you mean %s?", nearest(w.Check))
+		}
+		if strings.TrimSpace(w.Reason) == "" {
+			fault("it needs a reason")
+		}
+		if strings.TrimSpace(w.Owner) == "" {
+			fault("it needs an owner, who answers for it")
+		}
+		if w.Expires.IsZero() {
+			fault("it needs expires, its last day")
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// ApplyWaivers returns the findings as the waivers leave them; the given ones stay as they are. A Fail, Unknown or NotSupported of a check whose waiver
+// has not expired becomes Waived, with the waiver. An expired waiver waives nothing, and the finding's detail says that it has expired.
+func ApplyWaivers(findings []Finding, waivers []Waiver, now time.Time) []Finding {
+	out := slices.Clone(findings)
+	for i := range out {
+		if out[i].Status != Pass {
+			out[i].waive(waivers, now)
+		}
+	}
+	return out
+}
+
+func (f *Finding) waive(waivers []Waiver, now time.Time) {
+	detail := f.Detail
+	for _, w := range waivers {
+		switch {
+		case w.Check != f.Check:
+		case !w.expired(now):
+			f.Status, f.Waiver = Waived, &w
+			return
+		default:
+			detail += fmt.Sprintf("; the waiver of %s expired on %s", w.Owner, w.Expires.Format(time.DateOnly))
+		}
+	}
+	f.Detail = detail
+}
+
+// Violations are the findings that the policy does not allow: what fails or is unknown, is not waived, and is as severe as failOn or more. What an
+// S3-compatible server does not support is none: nobody can mend it there, and a drill that fails for ever is switched off. Reports show it as what it is,
+// no pass. An invalid failOn is taken as Low, so that nothing is let through.
+func Violations(findings []Finding, failOn Severity) []Finding {
+	var out []Finding
+	for _, f := range findings {
+		if (f.Status == Fail || f.Status == Unknown) && f.Severity.AtLeast(failOn) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// nearest is the id of the check that takes the fewest edits to become from id.
+func nearest(id string) string {
+	return slices.MinFunc(Checks(), func(a, b Check) int { return edits(id, a.ID) - edits(id, b.ID) }).ID
+}
+
+// edits counts the letters to insert, delete or replace to make b of a (Levenshtein).
+func edits(a, b string) int {
+	row := make([]int, len(b)+1) // edits from the letters of a so far to each beginning of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0]++
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
