@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,7 +95,7 @@ func (a *audit) run(ctx context.Context, c check) Finding {
 		Status: o.status, Detail: o.detail, Evidence: p.calls,
 	}
 	if f.Status == Fail {
-		f.Remediation = c.remedy(a.b)
+		f.Remediation = cmp.Or(o.remedy, c.remedy(a.b))
 	}
 	return f
 }
@@ -109,18 +110,21 @@ type probe struct {
 type outcome struct {
 	status Status
 	detail string
+	remedy string // of a failure that the check's own remediation does not mend
 }
 
-func pass(format string, args ...any) outcome { return outcome{Pass, fmt.Sprintf(format, args...)} }
-func fail(format string, args ...any) outcome { return outcome{Fail, fmt.Sprintf(format, args...)} }
-func unknown(format string, args ...any) outcome {
-	return outcome{Unknown, fmt.Sprintf(format, args...)}
+func decided(s Status, format string, args []any) outcome {
+	return outcome{status: s, detail: fmt.Sprintf(format, args...)}
 }
+
+func pass(format string, args ...any) outcome    { return decided(Pass, format, args) }
+func fail(format string, args ...any) outcome    { return decided(Fail, format, args) }
+func unknown(format string, args ...any) outcome { return decided(Unknown, format, args) }
 
 // undecided is the outcome when a call failed with an error that is no answer to the check's question.
 func (p *probe) undecided(err error) outcome {
 	if p.unsupported(err) {
-		return outcome{NotSupported, "the S3 server does not have this feature: " + Explain(err).Error()}
+		return decided(NotSupported, "the S3 server does not have this feature: %v", []any{Explain(err)})
 	}
 	return unknown("not known: %v", Explain(err))
 }

@@ -79,12 +79,12 @@ func explain(op operationError) (text string, kind error) {
 	case errors.Is(op, context.Canceled):
 		return context.Canceled.Error(), nil
 	case credentials:
-		return explainCredentials(op), ErrNoCredentials
+		return explainCredentials(op.Unwrap()), ErrNoCredentials
 	case errors.Is(op, context.DeadlineExceeded):
 		return ErrUnreachable.Error() + " in time", ErrUnreachable
 	case errors.As(op, &other):
 		return other.Error(), ErrUnreachable
-	case errors.As(op, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError":
+	case errors.As(op, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError" && !bare(op, api):
 		return explainAnswer(op, api)
 	case status(op) != 0:
 		return fmt.Sprintf("the server answered HTTP %d and no S3 error: is the endpoint an S3 server?", status(op)), ErrUnreachable
@@ -94,16 +94,35 @@ func explain(op operationError) (text string, kind error) {
 	return op.Unwrap().Error(), nil
 }
 
-func explainCredentials(op operationError) string {
-	if strings.Contains(op.Error(), "no EC2 IMDS role found") {
+// bare says whether the answer held no S3 error, so that the SDK made one of the status line, in a case in which S3 sends one.
+func bare(op operationError, api apiError) bool {
+	text := http.StatusText(status(op))
+	if api.ErrorMessage() != text || api.ErrorCode() != strings.ReplaceAll(text, " ", "") || header(op, regionHeader) != "" {
+		return false
+	}
+	switch status(op) {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented: // the status says it all
+		return false
+	case http.StatusNotFound: // of a bucket to HEAD, or of an object
+		return op.Operation() != "HeadBucket" && !strings.HasSuffix(op.Operation(), "Object")
+	}
+	return true
+}
+
+// explainCredentials is about an error of the chain of credentials, as it is or within that of a call.
+func explainCredentials(err error) string {
+	if strings.Contains(err.Error(), "no EC2 IMDS role found") {
 		return "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run under a role (IRSA, Pod Identity, instance role)"
 	}
 	var api apiError
 	var inner operationError
-	if errors.As(op.Unwrap(), &inner) && errors.As(inner, &api) { // such as STS refusing AssumeRoleWithWebIdentity
+	if errors.As(err, &inner) && errors.As(inner, &api) { // such as STS refusing AssumeRoleWithWebIdentity
 		return fmt.Sprintf("%s: %s: %s: %s", ErrNoCredentials, inner.Operation(), api.ErrorCode(), api.ErrorMessage())
 	}
-	_, detail, _ := strings.Cut(op.Error(), "get credentials: ")
+	detail := err.Error()
+	if _, cause, ok := strings.Cut(detail, "get credentials: "); ok {
+		detail = cause
+	}
 	return ErrNoCredentials.Error() + ": " + strings.TrimPrefix(detail, "failed to refresh cached credentials, ")
 }
 

@@ -43,7 +43,7 @@ type Finding struct {
 	Severity    Severity `json:"severity"`
 	Detail      string   `json:"detail"` // one sentence: what was found and what follows
 	Evidence    []Call   `json:"evidence"`
-	Remediation string   `json:"remediation,omitempty"` // a command that mends it
+	Remediation string   `json:"remediation,omitempty"` // a command that mends it, or what to do first
 	Reference   string   `json:"reference,omitempty"`   // address of the AWS page that states the rule
 	Waiver      *Waiver  `json:"waiver,omitempty"`
 }

@@ -318,6 +318,13 @@ func TestMayOnlyList(t *testing.T) {
 	}
 }
 
+// To deny plain HTTP at a server that is reached by it would lock out the tool and Weaviate.
+func TestPlainEndpointIsNotLockedOut(t *testing.T) {
+	if got := findings(t, servertest.Bucket(t, "backups"))["s3-secure-transport"].Remediation; strings.Contains(got, "aws s3api") || !strings.Contains(got, "bucket.endpoint") {
+		t.Errorf("the remediation is: %s", got)
+	}
+}
+
 func TestRetention(t *testing.T) {
 	b := servertest.Bucket(t, "backups")
 	if err := rules(types.LifecycleRule{Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")}, Expiration: expire(7)})(t.Context(), b); err != nil {
@@ -468,7 +475,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 	wantError(t, b.Reachable(t.Context()), bucket.ErrNoCredentials, "no AWS credentials found: set AWS_PROFILE")
 	_, _, _, err = b.Credentials(t.Context())
-	wantError(t, err, bucket.ErrNoCredentials, "no usable AWS credentials")
+	wantError(t, err, bucket.ErrNoCredentials, "no AWS credentials found: set AWS_PROFILE")
 }
 
 func TestCredentials(t *testing.T) {

@@ -22,7 +22,9 @@ func decideSecureTransport(_ context.Context, p *probe) outcome {
 	out, err := note(p, p.policy())
 	switch {
 	case strings.HasPrefix(strings.ToLower(p.b.Endpoint), "http://"):
-		return fail("the endpoint in use is plain http: backups travel in clear")
+		o := fail("the endpoint in use is plain http: backups travel in clear")
+		o.remedy = "serve S3 over TLS, then set bucket.endpoint to https and BACKUP_S3_USE_SSL=true on Weaviate; a policy against plain HTTP comes last, it locks out who still uses it"
+		return o
 	case code(err) == noPolicy:
 		return fail("no bucket policy, so nothing denies plain HTTP")
 	case err != nil:
