@@ -136,7 +136,7 @@ func (p *probe) unsupported(err error) bool {
 	if p.b.IsAWS() {
 		return false
 	}
-	var other *otherAnswer
+	var other *answerError
 	return slices.Contains([]string{"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation", "OperationNotSupported"}, code(err)) ||
 		slices.Contains([]int{http.StatusNotImplemented, http.StatusMethodNotAllowed}, status(err)) || errors.As(err, &other) && other.got == listing
 }

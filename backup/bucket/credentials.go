@@ -10,7 +10,7 @@ import (
 func (b *Bucket) Credentials(ctx context.Context) (accessKeyID, secretAccessKey, sessionToken secret.Value, err error) {
 	c, err := b.Client.Options().Credentials.Retrieve(ctx)
 	if err != nil {
-		return accessKeyID, secretAccessKey, sessionToken, &explained{text: oneLine(explainCredentials(err)), kind: ErrNoCredentials, cause: err}
+		return accessKeyID, secretAccessKey, sessionToken, &explainedError{text: oneLine(explainCredentials(err)), kind: ErrNoCredentials, cause: err}
 	}
 	return secret.New(c.AccessKeyID), secret.New(c.SecretAccessKey), secret.New(c.SessionToken), nil
 }

@@ -25,15 +25,15 @@ var (
 	ErrUnreachable   = errors.New("the S3 server does not answer") // not reached, too slow, overloaded, or no S3 server at all; worth another try
 )
 
-// explained is an SDK error in one line. It still matches what the SDK returned, as well as one of the sentinels.
-type explained struct {
+// explainedError is an SDK error in one line. It still matches what the SDK returned, as well as one of the sentinels.
+type explainedError struct {
 	text        string
 	kind, cause error
 }
 
-func (e *explained) Error() string { return e.text }
+func (e *explainedError) Error() string { return e.text }
 
-func (e *explained) Unwrap() []error {
+func (e *explainedError) Unwrap() []error {
 	if e.kind == nil {
 		return []error{e.cause}
 	}
@@ -58,7 +58,7 @@ type (
 // wrapping noise. What callers wrapped around it stays. The result matches one of the sentinels where one applies, and still matches what it was
 // made from (*types.NoSuchKey, context.Canceled). An error that is not of the S3 client, and nil, come back as they are.
 func Explain(err error) error {
-	var done *explained
+	var done *explainedError
 	var op operationError
 	if err == nil || errors.As(err, &done) || !errors.As(err, &op) {
 		return err
@@ -68,12 +68,12 @@ func Explain(err error) error {
 	if whole := err.Error(); strings.Contains(whole, op.Error()) {
 		text = strings.Replace(whole, op.Error(), text, 1)
 	}
-	return &explained{text: oneLine(text), kind: kind, cause: err}
+	return &explainedError{text: oneLine(text), kind: kind, cause: err}
 }
 
 func explain(op operationError) (text string, kind error) {
 	var api apiError
-	var other *otherAnswer
+	var other *answerError
 	var transport *url.Error
 	switch credentials := strings.Contains(op.Error(), "get credentials: "); {
 	case errors.Is(op, context.Canceled):
@@ -242,15 +242,16 @@ func host(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// deepest follows the chain to the error that names the fault. A network error keeps its address.
+// deepest is the error that names the fault: that of the network, which has its address, else the innermost.
 func deepest(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if _, ok := err.(*net.OpError); ok || next == nil {
-			return err
-		}
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return network
+	}
+	for next := err; next != nil; next = errors.Unwrap(err) {
 		err = next
 	}
+	return err
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

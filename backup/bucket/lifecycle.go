@@ -181,7 +181,7 @@ func lifecycleOf(rules []types.LifecycleRule, backups string) []lifecycleRule {
 // selects evaluates every form of filter against the keys that begin with backups.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-filters.html.
 func selects(r types.LifecycleRule, backups string) (reach, string) {
-	prefix := r.Prefix // the form of the first version of the API
+	prefix := r.Prefix //nolint:staticcheck // rules written by the first version of the API are still answered so
 	var tags []types.Tag
 	var greater, less *int64
 	if f := r.Filter; f != nil {

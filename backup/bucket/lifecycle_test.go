@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Every form of filter of https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRuleFilter.html, and the Prefix of the API's first version.
+// Every form of filter of https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRuleFilter.html.
 func TestSelects(t *testing.T) {
 	prefix := func(p string) types.LifecycleRule {
 		return types.LifecycleRule{Filter: &types.LifecycleRuleFilter{Prefix: &p}}
@@ -35,8 +35,6 @@ func TestSelects(t *testing.T) {
 		{"a leading slash", prefix("/backups/"), "backups/", none, "keys that begin with /backups/"},
 		{"any prefix, backups at the root", prefix("x"), "", some, "keys that begin with x"},
 		{"no prefix, backups at the root", prefix(""), "", all, ""},
-		{"legacy prefix", types.LifecycleRule{Prefix: aws.String("backups/")}, "backups/", all, "keys that begin with backups/"},
-		{"legacy prefix elsewhere", types.LifecycleRule{Prefix: aws.String("logs/")}, "backups/", none, "keys that begin with logs/"},
 		{"tag", filter(types.LifecycleRuleFilter{Tag: &tag}), "backups/", none, "objects tagged k=v"},
 		{"larger", filter(types.LifecycleRuleFilter{ObjectSizeGreaterThan: aws.Int64(1)}), "backups/", some, "objects larger than 1 bytes"},
 		{"smaller", filter(types.LifecycleRuleFilter{ObjectSizeLessThan: aws.Int64(9)}), "backups/", some, "objects smaller than 9 bytes"},

@@ -430,7 +430,7 @@ func TestExplainObjects(t *testing.T) {
 	err = bucket.Explain(fmt.Errorf("read it: %w", err))
 	wantError(t, err, bucket.ErrNoSuchObject, "read it: GetObject: the object does not exist (NoSuchKey)")
 	var typed *types.NoSuchKey
-	if !errors.As(err, &typed) || bucket.Explain(err) != err {
+	if !errors.As(err, &typed) || bucket.Explain(err).Error() != err.Error() {
 		t.Errorf("the SDK's own error is lost, or what is explained is explained again: %v", err)
 	}
 	_, err = b.Client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &b.Name, Key: aws.String("no-such-key")})

@@ -17,17 +17,17 @@ import (
 // listing is the root element of the answer to ListObjectsV2.
 const listing = "ListBucketResult"
 
-// otherAnswer is the error of a call that the server answered with another XML document than S3 does.
-type otherAnswer struct{ got, wanted string } // root elements; got is empty when there is none
+// answerError is the error of a call that the server answered with another XML document than S3 does.
+type answerError struct{ got, wanted string } // root elements; got is empty when there is none
 
-func (e *otherAnswer) Error() string {
+func (e *answerError) Error() string {
 	if e.got == "" {
 		return fmt.Sprintf("the server answered without the <%s> of S3: is the endpoint an S3 server?", e.wanted)
 	}
 	return fmt.Sprintf("the server answered <%s> where S3 answers <%s>: is the endpoint an S3 server?", e.got, e.wanted)
 }
 
-// rooted makes a call fail with otherAnswer unless the root element of its answer is the one wanted. The SDK does not look: it takes the HTML page of
+// rooted makes a call fail with answerError unless the root element of its answer is the one wanted. The SDK does not look: it takes the HTML page of
 // a proxy, or the listing that some servers answer for every subresource that they do not know, for an answer in which nothing is set.
 func rooted(wanted string) func(*s3.Options) {
 	look := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
@@ -39,7 +39,7 @@ func rooted(wanted string) func(*s3.Options) {
 		var read bytes.Buffer
 		got, err := root(io.TeeReader(response.Body, &read))
 		if err == nil && got != wanted {
-			err = &otherAnswer{got, wanted}
+			err = &answerError{got, wanted}
 		}
 		response.Body = struct {
 			io.Reader
@@ -59,7 +59,7 @@ func root(r io.Reader) (string, error) {
 	for d := xml.NewDecoder(r); ; {
 		token, err := d.Token()
 		var noXML *xml.SyntaxError
-		if err == io.EOF || errors.As(err, &noXML) {
+		if errors.Is(err, io.EOF) || errors.As(err, &noXML) {
 			return "", nil
 		}
 		if err != nil {

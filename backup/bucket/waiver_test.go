@@ -87,12 +87,12 @@ func TestCheckWaivers(t *testing.T) {
 	err := bucket.CheckWaivers([]bucket.Waiver{
 		waiver("s3-acl", now),
 		waiver("s3-lifecycle-multi-part", now),
-		waiver("s3-default-encription", now),
+		waiver("s3-default-encrypt", now),
 		{Check: "s3-versioning", Reason: " "},
 	})
 	want := []string{
 		"waiver 2 (s3-lifecycle-multi-part): there is no such check, did you mean s3-lifecycle-multipart?",
-		"waiver 3 (s3-default-encription): there is no such check, did you mean s3-default-encryption?",
+		"waiver 3 (s3-default-encrypt): there is no such check, did you mean s3-default-encryption?",
 		"waiver 4 (s3-versioning): it needs a reason",
 		"waiver 4 (s3-versioning): it needs an owner, who answers for it",
 		"waiver 4 (s3-versioning): it needs expires, its last day",
