@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/weaviate/weaviate-go-client/v5/weaviate/fault"
 	"github.com/weaviate/weaviate/entities/models"
@@ -19,16 +20,21 @@ type Location struct {
 
 // BackupStatus is the server's word on a backup or a restore. Its times are coarse: the coordinator looks after 2 s and then every 10 s.
 type BackupStatus struct {
-	ID     string  `json:"id"`
-	Path   string  `json:"path"`
-	Status string  `json:"status"` // STARTED, TRANSFERRING, TRANSFERRED, FINALIZING, SUCCESS, FAILED, CANCELED, CANCELLING
-	Error  string  `json:"error"`
-	Size   float64 `json:"size"` // GiB before compression, set at the end
+	ID          string    `json:"id"`
+	Path        string    `json:"path"`
+	Status      string    `json:"status"` // STARTED, TRANSFERRING, TRANSFERRED, FINALIZING, SUCCESS, FAILED, CANCELED, CANCELLING
+	Error       string    `json:"error"`
+	Size        float64   `json:"size"`      // GiB before compression, set at the end
+	StartedAt   time.Time `json:"startedAt"` // by the server's clock; zero in the answers to a create and about a restore
+	Collections []string  `json:"classes"`   // only in the answer that starts a backup or a restore, in no order
 }
 
 // Done says whether the status is final.
-func (s BackupStatus) Done() bool {
-	return s.Status == "SUCCESS" || s.Status == "FAILED" || s.Status == "CANCELED"
+func (s BackupStatus) Done() bool { return Final(s.Status) }
+
+// Final says whether nothing follows a status.
+func Final(status string) bool {
+	return status == "SUCCESS" || status == "FAILED" || status == "CANCELED"
 }
 
 // BackupRequest asks for a new backup. Include and Exclude exclude each other.
@@ -60,7 +66,7 @@ func (c *Conn) CreateBackup(ctx context.Context, r BackupRequest) (BackupStatus,
 	if err != nil {
 		return BackupStatus{}, fmt.Errorf("weaviate: create backup %s: %w", r.ID, official(err))
 	}
-	status := BackupStatus{ID: answer.ID, Path: answer.Path, Error: answer.Error}
+	status := BackupStatus{ID: answer.ID, Path: answer.Path, Error: answer.Error, Collections: answer.Classes}
 	if answer.Status != nil {
 		status.Status = *answer.Status
 	}
