@@ -34,3 +34,16 @@ type RestoreResult struct {
 	ServerEnd   time.Time `json:"serverEnd,omitzero"` // LastModified of restore_config.json: the schema is applied
 	Collections []string  `json:"collections"`
 }
+
+// CreateResult is one backup as it was made.
+type CreateResult struct {
+	ID           string    `json:"id"`
+	Attached     bool      `json:"attached,omitempty"` // another call began it, this one followed
+	Status       string    `json:"status"`             // the server's last word
+	Error        string    `json:"error,omitempty"`
+	Posted       time.Time `json:"posted"`                // when this call asked for it, or began to follow
+	Noticed      time.Time `json:"noticed"`               // when the tool saw the final status
+	CapturePoint time.Time `json:"capturePoint,omitzero"` // startedAt of backup_config.json, by the server's clock
+	ReportedEnd  time.Time `json:"reportedEnd,omitzero"`  // its completedAt: up to 10 s late
+	End          time.Time `json:"end,omitzero"`          // LastModified of the last node's backup.json
+}
