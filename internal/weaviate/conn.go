@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/weaviate-drill/weaviate-drill/internal/secret"
@@ -73,33 +74,40 @@ const requestTimeout = 60 * time.Second
 // A Weaviate answer is at most this big (the server's own limit for gRPC messages, 104,858,000 bytes).
 const maxMessage = 104_858_000
 
-// Dial prepares a connection and asks /v1/meta once, so that an unreachable host or a refused key shows here.
+// Dial prepares a connection and asks once over REST (/v1/meta) and once over gRPC (its health service, as Weaviate's own Python client does), so that an
+// unreachable host, a certificate that is not trusted or a refused key shows here, and not after a backup was made.
 func Dial(ctx context.Context, e Endpoint) (*Conn, error) {
 	base, err := url.Parse(e.URL)
+	if err == nil && base.User != nil {
+		return nil, fmt.Errorf("weaviate %s: the URL holds credentials: give them as API key or header, where they stay secret", base.Host)
+	}
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fmt.Errorf("weaviate: %q is not an http or https URL", e.URL)
 	}
-	tlsConfig, err := tlsConfig(e.CAFile)
+	trust, err := tlsConfig(e.CAFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("weaviate %s: %w", e.URL, err)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = tlsConfig
+	transport.TLSClientConfig = trust
 	transport.MaxIdleConnsPerHost = 16
-	c := &Conn{Endpoint: e, http: &http.Client{Transport: transport, Timeout: requestTimeout}}
+	c := &Conn{Endpoint: e}
 	if e.OIDC != nil {
-		if c.tokens, err = oidcTokens(ctx, c.http, e); err != nil {
-			return nil, err
+		if c.tokens, err = oidcTokens(ctx, &http.Client{Transport: transport, Timeout: requestTimeout}, e); err != nil {
+			return nil, fmt.Errorf("weaviate %s: %w", e.URL, err)
 		}
 	}
-	c.http = &http.Client{Transport: authTransport{transport, c.authorization, e.Headers}, Timeout: requestTimeout}
+	// A redirect is never followed: the credentials would go wherever it points.
+	c.http = &http.Client{Transport: authTransport{transport, c.authorization, e.Headers}, Timeout: requestTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	c.official, err = weaviate.NewClient(weaviate.Config{Host: base.Host, Scheme: base.Scheme, ConnectionClient: c.http})
 	if err != nil {
 		return nil, fmt.Errorf("weaviate %s: %w", e.URL, err)
 	}
 	var transportCredentials credentials.TransportCredentials = insecure.NewCredentials()
 	if base.Scheme == "https" {
-		transportCredentials = credentials.NewTLS(tlsConfig)
+		transportCredentials = credentials.NewTLS(trust)
 	}
 	c.grpc, err = grpc.NewClient("passthrough:///"+e.GRPC, grpc.WithTransportCredentials(transportCredentials),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
@@ -107,11 +115,26 @@ func Dial(ctx context.Context, e Endpoint) (*Conn, error) {
 		return nil, fmt.Errorf("weaviate gRPC %s: %w", e.GRPC, err)
 	}
 	c.stub = pb.NewWeaviateClient(c.grpc)
-	if _, err := c.Meta(ctx); err != nil {
+	if err := c.greet(ctx); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// greet asks both doors of the server.
+func (c *Conn) greet(ctx context.Context) error {
+	m, err := c.Meta(ctx)
+	if err != nil {
+		return err
+	}
+	if m.Version == "" {
+		return fmt.Errorf("weaviate %s: %w: the answer to /v1/meta names no version; is this the address of a Weaviate?", c.Endpoint.URL, ErrServer)
+	}
+	return c.call(ctx, "health", func(ctx context.Context) error {
+		_, err := grpc_health_v1.NewHealthClient(c.grpc).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+		return err
+	})
 }
 
 // Close ends the gRPC connection and drops idle ones.
@@ -127,7 +150,7 @@ func tlsConfig(caFile string) (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, fmt.Errorf("read the CA bundle: %w", err)
+		return nil, fmt.Errorf("CA bundle: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
@@ -186,7 +209,7 @@ func (c *Conn) authorization() (string, error) {
 	if c.tokens != nil {
 		token, err := c.tokens.Token()
 		if err != nil {
-			return "", fmt.Errorf("OIDC token: %w", err)
+			return "", tokenError(err)
 		}
 		return "Bearer " + token.AccessToken, nil
 	}
@@ -194,6 +217,20 @@ func (c *Conn) authorization() (string, error) {
 		return "", nil
 	}
 	return "Bearer " + c.Endpoint.APIKey.Reveal(), nil
+}
+
+// tokenError tells an issuer that refuses the client from one that cannot be reached. Of a refusal only the code is passed on (RFC 6749 section 5.2): the body is the issuer's, and
+// may repeat what it was sent.
+func tokenError(err error) error {
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("OIDC token: %w", unreachable(err))
+	}
+	sentinel := ErrServer
+	if refused.Response.StatusCode < 500 {
+		sentinel = ErrUnauthorized
+	}
+	return fmt.Errorf("OIDC token: %w: the issuer answers %s %s", sentinel, refused.Response.Status, refused.ErrorCode)
 }
 
 type authTransport struct {
@@ -257,9 +294,15 @@ func (c *Conn) Do(ctx context.Context, method, path string, body, into any) erro
 		return fmt.Errorf("weaviate %s: %w", what, unreachable(err))
 	}
 	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxMessage))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxMessage+1))
 	if err != nil {
 		return fmt.Errorf("weaviate %s: read the answer: %w", what, unreachable(err))
+	}
+	if len(raw) > maxMessage {
+		return fmt.Errorf("weaviate %s: %w: %w", what, ErrServer, errTooBig)
+	}
+	if to := resp.Header.Get("Location"); to != "" && resp.StatusCode >= 300 && resp.StatusCode <= 399 {
+		return fmt.Errorf("weaviate %s at %s: %w (%d): it redirects to %s: give that address, redirects are not followed", what, c.Endpoint.URL, ErrServer, resp.StatusCode, to)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return fmt.Errorf("weaviate %s at %s: %w: %s", what, c.Endpoint.URL, statusError(resp.StatusCode), message(raw))
@@ -286,6 +329,8 @@ func statusError(code int) error {
 		return ErrNotFound
 	case http.StatusUnprocessableEntity:
 		return ErrUnprocessable
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return fmt.Errorf("%w (%d)", ErrUnreachable, code) // what stands before the server, or the server while it starts or is swamped
 	default:
 		return fmt.Errorf("%w (%d)", ErrServer, code)
 	}
@@ -305,7 +350,7 @@ func message(raw []byte) string {
 			return e.Message
 		}
 	}
-	text := strings.TrimSpace(string(raw))
+	text := strings.Join(strings.Fields(string(raw)), " ") // a proxy's page, on one line
 	if len(text) > 300 {
 		text = text[:300] + "..."
 	}
@@ -315,9 +360,9 @@ func message(raw []byte) string {
 	return text
 }
 
-// unreachable tells a network failure from a cancelled context.
+// unreachable marks a failure of the network, which is neither a cancelled context nor a refused credential (each arrives in the http client's own error).
 func unreachable(err error) error {
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, ErrUnauthorized) {
 		return err
 	}
 	var netErr net.Error

@@ -39,45 +39,48 @@ func where(collection, tenant string) string {
 	return collection + "/" + tenant
 }
 
-// call makes one gRPC call with the credentials, tries again a few times (over about 4 s) while the server is Unavailable, and translates what remains into the
-// errors of this package. Every call here only reads, so a second try does no harm.
+// call makes one gRPC call with the credentials, patiently, and translates its failure into the errors of this package. Every call here only reads, so a second try does no harm.
 func (c *Conn) call(ctx context.Context, what string, do func(context.Context) error) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 200*time.Millisecond, 2*time.Second
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	err := patiently(ctx, func() error {
 		ctx, err := c.outgoing(ctx)
 		if err != nil {
-			return struct{}{}, backoff.Permanent(err)
+			return err
 		}
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
-		if err = do(ctx); err != nil && status.Code(err) != codes.Unavailable {
-			return struct{}{}, backoff.Permanent(err)
-		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxTries(5))
+		return grpcError(do(ctx))
+	})
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("weaviate gRPC %s: %w", what, context.Cause(ctx))
 	}
-	return fmt.Errorf("weaviate gRPC %s at %s: %w", what, c.Endpoint.GRPC, grpcError(err))
+	return fmt.Errorf("weaviate gRPC %s at %s: %w", what, c.Endpoint.GRPC, err)
 }
 
-// errTooBig says that an answer did not fit into one gRPC message: ask for fewer objects.
-var errTooBig = errors.New("the answer is larger than a gRPC message may be")
+// patiently tries up to five times, over about 2 s, while the server cannot be reached: a connection breaks, a pod moves. What took longer than that already is not tried again.
+func patiently(ctx context.Context, do func() error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 200*time.Millisecond, 2*time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := do()
+		if err != nil && !errors.Is(err, ErrUnreachable) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(5), backoff.WithMaxElapsedTime(10*time.Second))
+	return err
+}
+
+// errTooBig says that an answer is bigger than any may be: ask for fewer objects.
+var errTooBig = errors.New("the answer is too big")
 
 // grpcError translates a gRPC status. Weaviate answers most of its own errors, a collection that does not exist among them, with Unknown
 // (adapters/handlers/grpc/server.go, translateTypedError).
 func grpcError(err error) error {
-	// A translated error can arrive wrapped in the retry's own.
-	var permanent *backoff.PermanentError
-	if errors.As(err, &permanent) {
-		err = permanent.Unwrap()
-	}
 	s, ok := status.FromError(err)
-	if !ok {
+	if err == nil || !ok {
 		return err
 	}
 	sentinel := ErrServer
@@ -92,10 +95,11 @@ func grpcError(err error) error {
 		sentinel = ErrUnprocessable
 	case codes.Unavailable, codes.DeadlineExceeded:
 		sentinel = ErrUnreachable
-	case codes.ResourceExhausted:
+	case codes.ResourceExhausted: // either our own limit for a message, or a server that has too much to do
 		if strings.Contains(s.Message(), "larger than max") {
 			return fmt.Errorf("%w: %w: %s", ErrServer, errTooBig, s.Message())
 		}
+		sentinel = ErrUnreachable
 	}
 	return fmt.Errorf("%w: %s (%s)", sentinel, s.Message(), s.Code())
 }

@@ -51,6 +51,7 @@ const (
 	pageBytes   = 2 << 20 // what a page is sized for, as it comes over gRPC
 	restBytes   = 1 << 20 // JSON takes several times its size while it is read
 	firstPage   = 32      // until the size of an object is known
+	firstREST   = 4       // as well, of those that may hold blobs
 	minimumPage = 8
 )
 
@@ -69,10 +70,11 @@ func (s *Size) observe(total int64, objects int) {
 	s.bytes.Store(mean)
 }
 
-func (s *Size) page(budget int64) int {
+// page is how many objects fit into budget bytes, unknown when that is not known yet.
+func (s *Size) page(budget int64, unknown int) int {
 	mean := s.bytes.Load()
 	if mean == 0 {
-		return firstPage
+		return unknown
 	}
 	return int(min(MaxPage, max(1, budget/mean)))
 }
@@ -168,11 +170,10 @@ func (s *Scanner) Next(ctx context.Context) ([]Object, error) {
 // limit is the size of the next page: as big as memory allows, and not much bigger than what is left of the range, since what is read beyond its end
 // is read in vain. What is left is estimated from how many objects lay in the part of the range behind, as if UUIDs were spread evenly; when they are not, only speed suffers.
 func (s *Scanner) limit() int {
-	budget := int64(pageBytes)
+	limit := s.r.Size.page(pageBytes, firstPage)
 	if s.r.REST {
-		budget = restBytes
+		limit = s.r.Size.page(restBytes, firstREST)
 	}
-	limit := s.r.Size.page(budget)
 	if s.r.Most > 0 {
 		limit = min(limit, s.r.Most)
 	}
@@ -311,7 +312,7 @@ func (c *Conn) pageREST(ctx context.Context, r Range, after *uuid.UUID, limit in
 		q.Set("tenant", r.Tenant)
 	}
 	var answer struct{ Objects []json.RawMessage }
-	if err := c.Do(ctx, http.MethodGet, "/objects?"+q.Encode(), nil, &answer); err != nil {
+	if err := patiently(ctx, func() error { return c.Do(ctx, http.MethodGet, "/objects?"+q.Encode(), nil, &answer) }); err != nil {
 		return nil, 0, err
 	}
 	objects := make([]Object, len(answer.Objects))

@@ -11,9 +11,10 @@ import (
 	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
 )
 
-// Object reads one object by its id over REST, which goes through another index than a scan: damage there answers ErrNotFound though every scan and count is right.
+// Object reads one object by its id over REST, which goes through another index than a scan: damage there answers ErrNotFound though every scan and count is right. It is read at consistency ONE,
+// like all else: at the server's default, QUORUM, a replica that lacks it would be repaired by the looking.
 func (c *Conn) Object(ctx context.Context, collection, tenant string, id uuid.UUID) (Object, error) {
-	path := "/objects/" + url.PathEscape(collection) + "/" + id.String() + "?include=vector"
+	path := "/objects/" + url.PathEscape(collection) + "/" + id.String() + "?include=vector&consistency_level=ONE"
 	if tenant != "" {
 		path += "&tenant=" + url.QueryEscape(tenant)
 	}
