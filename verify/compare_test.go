@@ -253,7 +253,7 @@ func TestCompare(t *testing.T) {
 				dump(t, r)
 				t.Errorf("%s: %s", level, r.Outcome())
 			}
-			if level == LevelSample && (r.Sampling.Seed != 7 || r.Sampling.Drawn < 240 || r.Sampling.Drawn > 300 || r.Sampling.Drawn != r.Verdicts.Match) {
+			if level == LevelSample && (r.Sampling.Seed != 7 || r.Sampling.Drawn != 3*50+2*40 || r.Sampling.Drawn != r.Verdicts.Match) {
 				t.Errorf("drawn %+v, %+v", r.Sampling, r.Verdicts)
 			}
 		}
@@ -290,8 +290,9 @@ func TestCompare(t *testing.T) {
 	t.Run("new collection and alias on the source", func(t *testing.T) {
 		do(t, source, http.MethodPost, "/schema", object{"class": "Later", "vectorizer": "none", "properties": []object{{"name": "text", "dataType": []string{"text"}}}})
 		batch(t, source, []object{{"class": "Later", "properties": object{"text": "new"}}})
+		do(t, source, http.MethodPost, "/aliases", object{"alias": "Soon", "class": "Later"})
 		r := compare(t, source, restored, options)
-		if d := r.structureAt("Later"); d.Verdict != Drift || r.Verdicts.Drift != 3 {
+		if d := r.structureAt("Later"); d.Verdict != Drift || len(r.Structure) != 1 || r.Verdicts.Drift != 3 {
 			dump(t, r)
 			t.Errorf("%+v", d)
 		}
@@ -301,7 +302,17 @@ func TestCompare(t *testing.T) {
 			dump(t, r)
 			t.Error("a collection that was left out on purpose is a difference")
 		}
+		do(t, source, http.MethodDelete, "/aliases/Soon", nil)
 		do(t, source, http.MethodDelete, "/schema/Later", nil)
+	})
+	t.Run("a deadline that the rate cannot keep", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		o := options
+		o.MaxRate = 10
+		if _, err := Compare(ctx, source, restored, o); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
 	})
 	t.Run("damage", func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))

@@ -138,17 +138,23 @@ func (c *comparison) compareRange(ctx context.Context, p *part, from, to uuid.UU
 	if err == nil || !errors.As(err, &side) || fatal(err) {
 		return err
 	}
+	c.unreadable(p, side)
+	return nil
+}
+
+// unreadable notes, once for each part, that a server that is there cannot give its objects.
+func (c *comparison) unreadable(p *part, side *sideError) {
 	c.mu.Lock()
+	said := p.incomplete
 	p.incomplete, c.partial = true, true
 	c.mu.Unlock()
-	where := p.where()
-	if side.side == "restored" {
-		// A server that is there and cannot give the objects: the data that it opened is broken.
-		c.differ("collection", where, "readable", cut(side.err.Error()), Corrupt, "the restored objects cannot be read")
-		return nil
+	switch {
+	case said:
+	case side.side == "restored" && !errors.Is(side.err, weaviate.ErrForbidden):
+		c.differ("collection", p.where(), "readable", cut(side.err.Error()), Corrupt, "the restored objects cannot be read")
+	default:
+		c.unknown("%s: objects could not be read: %v", p.where(), side)
 	}
-	c.unknown("%s: the source's objects could not all be read: %v", where, side.err)
-	return nil
 }
 
 // throttle keeps the reading of the source below MaxRate.
@@ -156,7 +162,13 @@ func (c *comparison) throttle(ctx context.Context, objects int) error {
 	if c.limiter == nil {
 		return nil
 	}
-	return c.limiter.WaitN(ctx, objects)
+	if err := c.limiter.WaitN(ctx, objects); err != nil {
+		if ctx.Err() == nil { // the limiter does not begin a wait that would outlast the deadline
+			return fmt.Errorf("%w before the next objects may be read at %g a second", context.DeadlineExceeded, c.MaxRate)
+		}
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // tally gathers the verdicts of one range, so that workers seldom meet at the lock.

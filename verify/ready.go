@@ -1,10 +1,13 @@
 package verify
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -17,15 +20,19 @@ var ErrNotIndexed = errors.New("the indexes are not complete")
 // ErrNoAnswer says that a restored Weaviate gave no verified answer.
 var ErrNoAnswer = errors.New("no verified answer")
 
+// ErrEmpty says that there is no object to ask for. It comes with ErrNoAnswer.
+var ErrEmpty = errors.New("nothing to ask for")
+
 const readyPoll = 500 * time.Millisecond
 
 // WaitIndexed waits until every node is healthy and every shard loaded, READY and without a queue of vectors. Right after a restore with asynchronous indexing, self-recall was 0.78, and 1.0 when the queue had
-// drained 22 s later (Weaviate 1.38.5). progress, when not nil, is told how many shards are not ready and how many vectors wait. After timeout the error wraps ErrNotIndexed.
+// drained 22 s later (Weaviate 1.38.5). Shards of tenants that the server leaves closed until they are used are opened. progress, when not nil, is told how many shards are not ready and how many vectors wait.
+// After timeout the error wraps ErrNotIndexed.
 func WaitIndexed(ctx context.Context, conn *weaviate.Conn, timeout time.Duration, progress func(shards int, queue int64)) error {
 	deadline := time.Now().Add(timeout)
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
-	for {
+	for look := 1; ; look++ {
 		nodes, err := conn.Nodes(ctx)
 		if err != nil {
 			return fmt.Errorf("wait for the indexes: %w", err)
@@ -40,12 +47,47 @@ func WaitIndexed(ctx context.Context, conn *weaviate.Conn, timeout time.Duration
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%w after %s: %d shards are not ready, %d vectors are queued; the first: %s", ErrNotIndexed, timeout, shards, queue, first)
 		}
+		if err := openTenants(ctx, conn, nodes); err != nil {
+			return fmt.Errorf("wait for the indexes: %w", err)
+		}
+		if look == 1 {
+			continue // to have them opened is often all that was needed
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// openTenants opens the shards of active tenants that are not loaded, on each node that holds one. A shard that cannot be opened stays listed as it is.
+func openTenants(ctx context.Context, conn *weaviate.Conn, nodes []weaviate.Node) error {
+	var multiTenant map[string]bool
+	for _, n := range nodes {
+		for _, s := range n.Shards {
+			if s.Loaded || n.Status != "HEALTHY" {
+				continue
+			}
+			if multiTenant == nil {
+				collections, err := conn.Collections(ctx)
+				if err != nil {
+					return err
+				}
+				multiTenant = map[string]bool{}
+				for _, c := range collections {
+					multiTenant[c.Name] = c.MultiTenant
+				}
+			}
+			if !multiTenant[s.Collection] {
+				continue // the server loads these by itself
+			}
+			if err := conn.OpenTenant(ctx, n.Name, s.Collection, s.Name); err != nil && fatal(err) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // notReady describes the first thing that is not ready, "" when all is.
@@ -101,8 +143,7 @@ func FirstAnswer(ctx context.Context, conn *weaviate.Conn) (Answers, error) {
 				}
 			}
 		}
-		// The first few tenants: enough to find one with objects, and cheap when there are thousands.
-		for _, tenant := range tenants[:min(len(tenants), 10)] {
+		for _, tenant := range tenants { // until one has objects
 			found, err := a.ask(ctx, conn, collection, tenant)
 			if err != nil {
 				return a, err
@@ -115,7 +156,7 @@ func FirstAnswer(ctx context.Context, conn *weaviate.Conn) (Answers, error) {
 	}
 	a.Duration = time.Since(began)
 	if a.Collections == 0 {
-		return a, fmt.Errorf("%w: none of the %d collections has an object that can be read", ErrNoAnswer, len(collections))
+		return a, fmt.Errorf("%w, %w: none of the %d collections has an object", ErrNoAnswer, ErrEmpty, len(collections))
 	}
 	return a, nil
 }
@@ -139,41 +180,73 @@ func (a *Answers) ask(ctx context.Context, conn *weaviate.Conn, collection weavi
 		return false, fmt.Errorf("%w: object %s of %s is another when asked for by id than in the enumeration", ErrNoAnswer, object.ID, where)
 	}
 	a.ByID++
-	i := slices.IndexFunc(object.Vectors, func(v weaviate.Vector) bool { return indexed(collection, v.Name) })
+	indexes := indexesOf(collection)
+	i := slices.IndexFunc(object.Vectors, func(v weaviate.Vector) bool { return indexes[v.Name].answersItself(v) })
 	if i < 0 {
 		return true, nil
 	}
-	// Ten, because other objects can have the same vector; then its twin at no distance is as good an answer.
-	near, err := conn.NearVector(ctx, collection.Name, tenant, object.Vectors[i], 10)
+	// Ten, because other objects can have the same vector, or with the dot product one that is nearer still; then they are as good an answer.
+	v := object.Vectors[i]
+	near, err := conn.NearVector(ctx, collection.Name, tenant, v, 10)
 	if err != nil {
 		return false, fmt.Errorf("%w: %s, search for a vector that is stored: %w", ErrNoAnswer, where, err)
 	}
-	const nothing = 1e-5 // float32 rounding of a distance to itself
+	atMost := indexes[v.Name].distanceToItself(v)
 	for _, n := range near {
-		if n.ID == object.ID || n.Distance >= 0 && n.Distance < nothing {
+		if n.ID == object.ID || float64(n.Distance) <= atMost {
 			a.ByVector++
 			return true, nil
 		}
 	}
-	return false, fmt.Errorf("%w: object %s of %s is not among the ten nearest to its own vector %q", ErrNoAnswer, object.ID, where, object.Vectors[i].Name)
+	return false, fmt.Errorf("%w: object %s of %s is not among the ten nearest to its own vector %q", ErrNoAnswer, object.ID, where, v.Name)
 }
 
-// indexed says whether a vector can be searched: an index can be switched off with skip.
-func indexed(collection weaviate.Collection, vector string) bool {
+// vectorIndex is what the schema says of the index of one vector.
+type vectorIndex struct {
+	Skip     bool   `json:"skip"`     // not searchable
+	Distance string `json:"distance"` // the metric
+}
+
+// indexesOf reads a collection's schema: the index of each vector by its name, "" for the unnamed one.
+func indexesOf(c weaviate.Collection) map[string]vectorIndex {
 	type config struct {
-		VectorIndexConfig struct {
-			Skip bool `json:"skip"`
-		} `json:"vectorIndexConfig"`
+		VectorIndexConfig vectorIndex `json:"vectorIndexConfig"`
 	}
 	var schema struct {
 		config
 		VectorConfig map[string]config `json:"vectorConfig"`
 	}
-	if err := json.Unmarshal(collection.Schema, &schema); err != nil {
-		return true
+	_ = json.Unmarshal(c.Schema, &schema) // Collections has read it before
+	out := map[string]vectorIndex{"": schema.VectorIndexConfig}
+	for name, c := range schema.VectorConfig {
+		out[name] = c.VectorIndexConfig
 	}
-	if vector == "" {
-		return !schema.VectorIndexConfig.Skip
+	return out
+}
+
+// answersItself says whether a search for v must find v or what is as near: not when it is all zeros, which no angle can be measured to, nor for many vectors under the dot product.
+func (i vectorIndex) answersItself(v weaviate.Vector) bool {
+	values := v.Bytes
+	if v.Multi && len(values) >= 2 {
+		values = values[2:]
 	}
-	return !schema.VectorConfig[vector].VectorIndexConfig.Skip
+	zero := len(bytes.Trim(values, "\x00")) == 0
+	return !i.Skip && !zero && !(v.Multi && i.Distance == "dot")
+}
+
+// distanceToItself is the most that the server may give as the distance of v to itself, with room for rounding: nothing, or under the dot product the negative square of its length.
+func (i vectorIndex) distanceToItself(v weaviate.Vector) float64 {
+	const rounding = 1e-5
+	switch {
+	case v.Multi:
+		return math.Inf(-1) // a sum over its rows, on a scale that depends on the server: only the object itself will do
+	case i.Distance != "dot":
+		return rounding
+	}
+	var square float64
+	for b := v.Bytes; len(b) >= 4; b = b[4:] {
+		f := float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
+		square += f * f
+	}
+	return -square * (1 - rounding)
 }

@@ -108,11 +108,7 @@ func (c *comparison) samplePart(ctx context.Context, p *part, n int64, random *r
 			if fatal(err) {
 				return &sideError{side, err}
 			}
-			if side == "restored" {
-				c.differ("collection", p.where(), "readable", cut(err.Error()), Corrupt, "the restored objects cannot be read")
-			} else {
-				c.unknown("%s: the source's objects could not be read: %v", p.where(), err)
-			}
+			c.unreadable(p, &sideError{side, err})
 			return nil
 		}
 		if to == from {
@@ -121,6 +117,9 @@ func (c *comparison) samplePart(ctx context.Context, p *part, n int64, random *r
 		if err := c.compareRange(ctx, p, from, to, max(1, max(p.sourceCount, p.restoredCount)/perProbe), judged); err != nil {
 			return err
 		}
+	}
+	if int64(len(judged)) < (n+1)/2 {
+		c.unknown("%s: only %d of the %d objects of the sample could be drawn, because the ids are not spread over UUID space: compare at level full", p.where(), len(judged), n)
 	}
 	return nil
 }
