@@ -123,7 +123,7 @@ func SourceEnv(m *MinIO, bucket, path string, apiKey secret.Value) map[string]st
 	return map[string]string{
 		"AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false", "AUTHENTICATION_APIKEY_ENABLED": "true",
 		"AUTHENTICATION_APIKEY_ALLOWED_KEYS": apiKey.Reveal(), "AUTHENTICATION_APIKEY_USERS": "operator",
-		"AUTHORIZATION_RBAC_ENABLED": "true", "AUTHORIZATION_RBAC_ROOT_USERS": "operator",
+		"AUTHORIZATION_RBAC_ENABLED": "true", "AUTHORIZATION_RBAC_ROOT_USERS": "operator", "AUTHENTICATION_DB_USERS_ENABLED": "true",
 		"DEFAULT_VECTORIZER_MODULE": "none", "ENABLE_MODULES": "backup-s3",
 		"BACKUP_S3_BUCKET": bucket, "BACKUP_S3_PATH": path, "BACKUP_S3_ENDPOINT": strings.TrimPrefix(m.Endpoint, "http://"), "BACKUP_S3_USE_SSL": "false",
 		"AWS_ACCESS_KEY_ID": m.AccessKey, "AWS_SECRET_ACCESS_KEY": m.SecretKey, "AWS_REGION": "us-east-1",

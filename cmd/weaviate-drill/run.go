@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	drill "github.com/weaviate-drill/weaviate-drill"
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/rto/report"
+)
+
+type runOptions struct {
+	backupID string
+	level    string
+	sample   int
+	seed     uint64
+	dryRun   bool
+	keep     bool
+	reports  []string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Perform a whole drill",
+		Long: `Performs one drill: audits the bucket, makes a backup (or takes an existing one), checks it in S3,
+restores it into an isolated Weaviate, compares every object with the source, measures RTO and
+RPO against the documented objectives, removes the sandbox, and stores a record of all that.
+
+The production backup is not changed. What a restore writes beside it is removed again.`,
+		Example: `  weaviate-drill run
+  weaviate-drill run --backup-id latest --report drill.html --report drill.xml
+  weaviate-drill run --level sample --sample 3000
+  weaviate-drill run --dry-run`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			override(o.backupID, &cfg.Backup.ID)
+			override(o.level, &cfg.Verify.Level)
+			override(o.seed, &cfg.Verify.Seed)
+			if o.sample > 0 {
+				cfg.Verify.Sample = o.sample
+				if o.level == "" {
+					cfg.Verify.Level = "sample"
+				}
+			}
+			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			if o.dryRun {
+				return a.plan(cfg)
+			}
+			if err := reportable(o.reports); err != nil {
+				return err
+			}
+			record, err := drill.Run(c.Context(), cfg, drill.Options{Tool: tool(), KeepOnFailure: o.keep, Progress: a.progress.show, Log: a.log})
+			return a.finish(record, err, o.reports)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.backupID, "backup-id", "", "`id` of an existing backup to drill, \"latest\", or \"new\"")
+	flags.StringVar(&o.level, "level", "", "`level` of the comparison: counts, sample, full")
+	flags.IntVar(&o.sample, "sample", 0, "compare `n` random objects of each collection instead of all")
+	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the sample, to draw the same one again")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done and which permissions it needs, and change nothing")
+	flags.BoolVar(&o.keep, "keep-on-failure", false, "leave the sandbox up when the drill does not pass; it holds production data")
+	flags.StringArrayVar(&o.reports, "report", nil, "also write the report to `file`: "+extensionList()+" (may be repeated)")
+	return c
+}
+
+// finish prints the report of a drill, writes the files that were asked for, and gives the exit status.
+func (a *app) finish(record *evidence.Record, err error, files []string) error {
+	a.close()
+	if record == nil {
+		return err
+	}
+	if printErr := report.Write(a.stdout, a.output, record, a.look()); printErr != nil && err == nil {
+		err = printErr
+	}
+	for _, file := range files {
+		if writeErr := writeReport(file, record); writeErr != nil && err == nil {
+			err = writeErr
+		}
+	}
+	if err != nil && record.Status == evidence.Passed {
+		return err
+	}
+	if err != nil { // the drill's own outcome weighs more than a report that could not be written
+		fmt.Fprintln(a.stderr, "weaviate-drill:", err)
+	}
+	return outcome(record.Status)
+}
+
+// extensions choose a report's form by the name of its file.
+var extensions = []struct{ extension, format string }{
+	{".html", "html"}, {".md", "markdown"}, {".json", "json"}, {".xml", "junit"}, {".txt", "table"},
+}
+
+func extensionList() string {
+	var list []string
+	for _, e := range extensions {
+		list = append(list, e.extension)
+	}
+	return strings.Join(list, ", ")
+}
+
+func formatOf(file string) (string, error) {
+	for _, e := range extensions {
+		if strings.EqualFold(filepath.Ext(file), e.extension) {
+			return e.format, nil
+		}
+	}
+	return "", fmt.Errorf("%w: report file %s: its name must end in one of %s", drill.ErrConfig, file, extensionList())
+}
+
+// reportable refuses a name before the drill, and not after it.
+func reportable(files []string) error {
+	for _, f := range files {
+		if _, err := formatOf(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeReport(file string, record *evidence.Record) error {
+	format, err := formatOf(file)
+	if err != nil {
+		return err
+	}
+	return writeFile(file, func(w io.Writer) error { return report.Write(w, format, record, report.Options{}) })
+}
+
+// writeFile writes a file as a whole or not at all. Only its owner may read it: reports can show values of objects.
+func writeFile(file string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	defer os.Remove(f.Name()) // does nothing once it is renamed
+	err = write(f)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
+}

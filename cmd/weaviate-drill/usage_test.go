@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+)
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Runnable() {
+			for what, there := range map[string]bool{
+				"a sentence": c.Short != "", "an example": c.Example != "", "the section EXIT STATUS": strings.Contains(c.Long, "EXIT STATUS\n  0    passed\n  1 "),
+			} {
+				if !there {
+					t.Errorf("%s: the help lacks %s", c.CommandPath(), what)
+				}
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk((&app{}).command())
+	r := do(t, t.TempDir(), "run", "--help")
+	r.wants(t, evidence.Passed, "EXIT STATUS", "130  interrupted", "--dry-run", "weaviate-drill run --backup-id latest")
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "bad.yaml"), []byte("source:\n  url: http://127.0.0.1:1\nbukcet:\n  name: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"rum"}, `unknown command "rum"`},
+		{[]string{"run", "--kep"}, "unknown flag: --kep"},
+		{[]string{"run", "extra"}, "extra"},
+		{[]string{"run"}, "drill.yaml"},
+		{[]string{"run", "--output", "xml"}, "--output xml is not known: use one of table, json, markdown"},
+		{[]string{"audit", "--output", "junit"}, "this command has no --output junit"},
+		{[]string{"run", "--log-level", "loud"}, "--log-level loud is not known"},
+		{[]string{"run", "--log-format", "xml"}, "--log-format xml is not known"},
+		{[]string{"run", "--config", "bad.yaml"}, "bukcet"},
+		{[]string{"backup", "show"}, "accepts 1 arg(s), received 0"},
+		{[]string{"verify", "--backup-id", "a", "--capture-point", "b"}, "none of the others can be"},
+	} {
+		r := do(t, dir, tt.args...)
+		r.wants(t, evidence.Usage, tt.says)
+		if r.stdout != "" || strings.Count(r.stderr, tt.says) != 1 {
+			t.Errorf("%v: the error belongs on standard error, once: %q %q", tt.args, r.stdout, r.stderr)
+		}
+	}
+}
+
+func TestVersionAndCompletion(t *testing.T) {
+	do(t, t.TempDir(), "version").wants(t, evidence.Passed, "weaviate-drill dev (go1.")
+	do(t, t.TempDir(), "version", "--output", "json").wants(t, evidence.Passed, `"version":"dev"`)
+	do(t, t.TempDir(), "completion", "bash").wants(t, evidence.Passed, "__weaviate-drill")
+}

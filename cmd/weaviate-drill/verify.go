@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	drill "github.com/weaviate-drill/weaviate-drill"
+	"github.com/weaviate-drill/weaviate-drill/backup"
+	"github.com/weaviate-drill/weaviate-drill/rto"
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/rto/report"
+	"github.com/weaviate-drill/weaviate-drill/verify"
+)
+
+type verifyOptions struct {
+	backupID     string
+	capturePoint string
+	level        string
+	sample       int
+	seed         uint64
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var o verifyOptions
+	c := &cobra.Command{
+		Use: "verify", Short: "Compare two Weaviates that are running",
+		Long: `Compares a restored Weaviate (sandbox.external in the configuration) with the source, and says of every difference
+whether writes after the backup explain it. The capture point comes from the backup (--backup-id) or is given; without
+one, both sides must be the same. The source is only read. Inactive tenants of the restored side are activated.`,
+		Example: `  weaviate-drill verify --backup-id latest
+  weaviate-drill verify --capture-point 2026-11-24T03:00:00Z --level counts
+  weaviate-drill verify                  # two Weaviates that nobody writes to`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.verify(c, o) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.backupID, "backup-id", "", "`id` of the backup that was restored, or \"latest\"")
+	flags.StringVar(&o.capturePoint, "capture-point", "", "the `instant` whose writes were restored (RFC 3339)")
+	flags.StringVar(&o.level, "level", "", "`level` of the comparison: counts, sample, full")
+	flags.IntVar(&o.sample, "sample", 0, "compare `n` random objects of each collection instead of all")
+	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the sample, to draw the same one again")
+	c.MarkFlagsMutuallyExclusive("backup-id", "capture-point")
+	return c
+}
+
+func (a *app) verify(c *cobra.Command, o verifyOptions) error {
+	form, err := a.resultForm()
+	if err != nil {
+		return err
+	}
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	if cfg.Sandbox.External == nil {
+		return fmt.Errorf("%w: %s: sandbox.external is missing: it says where the restored Weaviate is", drill.ErrConfig, a.configFile)
+	}
+	override(o.level, &cfg.Verify.Level)
+	if o.sample > 0 && o.level == "" {
+		cfg.Verify.Level = verify.LevelSample
+	}
+	override(o.sample, &cfg.Verify.Sample)
+	override(o.seed, &cfg.Verify.Seed)
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	options := cfg.VerifyOptions()
+	if options.CapturePoint, err = o.captured(); err != nil {
+		return err
+	}
+	if o.backupID != "" {
+		b, err := a.openBucket(c, cfg)
+		if err != nil {
+			return err
+		}
+		id, err := backup.Resolve(c.Context(), b, o.backupID)
+		if err != nil {
+			return err
+		}
+		d, err := backup.ReadDescriptor(c.Context(), b, id)
+		if err != nil {
+			return err
+		}
+		options.CapturePoint, options.Included = d.StartedAt, d.Collections()
+	}
+	source, err := dial(c, "source", cfg.Source.Server)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	restored, err := dial(c, "sandbox.external", *cfg.Sandbox.External)
+	if err != nil {
+		return err
+	}
+	defer restored.Close()
+	options.Log = a.log
+	options.Progress = func(done, total int64) {
+		a.progress.show(drill.Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
+	}
+	result, err := verify.Compare(c.Context(), source, restored, options)
+	if err != nil {
+		return err
+	}
+	a.close()
+	if err := report.Comparison(a.stdout, form, result, a.look()); err != nil {
+		return err
+	}
+	switch result.Outcome() {
+	case verify.Failed:
+		return outcome(evidence.DataFailed)
+	case verify.Inconclusive:
+		return outcome(evidence.Inconclusive)
+	default:
+		return nil
+	}
+}
+
+func (o verifyOptions) captured() (time.Time, error) {
+	if o.capturePoint == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, o.capturePoint)
+	if err != nil {
+		return at, fmt.Errorf("%w: --capture-point %s is not an instant such as 2026-11-24T03:00:00Z", drill.ErrConfig, o.capturePoint)
+	}
+	return at, nil
+}

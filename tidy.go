@@ -1,0 +1,54 @@
+package drill
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/weaviate-drill/weaviate-drill/backup"
+	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+)
+
+// leftover is what a drill writes into its journal before it touches anything: all that is needed to undo it when the drill dies.
+type leftover struct {
+	SandboxKind string           `json:"sandboxKind"`
+	Bucket      string           `json:"bucket"`
+	Path        string           `json:"path"`
+	Footprint   backup.Footprint `json:"footprint"`
+}
+
+// TidyUp undoes what drills that died left in the bucket and in the sandbox's place, and says what it did. Drills of another bucket or another kind of sandbox are left to a run with their configuration. An error
+// means that something is left; its drill is tidied up after the next time.
+func TidyUp(ctx context.Context, store *evidence.Store, b *bucket.Bucket, place sandbox.Sandbox) (notes []string, err error) {
+	dead, err := store.Dead()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range dead {
+		var l leftover
+		if len(d.Raw) > 0 {
+			if err := json.Unmarshal(d.Raw, &l); err != nil {
+				return notes, fmt.Errorf("the journal of drill %s, which died, cannot be read: %w", d.ID, err)
+			}
+			if l.SandboxKind != place.Kind() || l.Bucket != b.Name || l.Path != b.Path {
+				notes = append(notes, fmt.Sprintf("drill %s died, and its bucket or sandbox is not of this configuration: what it left was not removed", d.ID))
+				continue
+			}
+			if err := place.Tidy(ctx, d.ID); err != nil {
+				return notes, fmt.Errorf("tidy up the sandbox of drill %s, which died: %w", d.ID, err)
+			}
+			did, err := backup.CleanUp(ctx, b, l.Footprint)
+			notes = append(notes, did...)
+			if err != nil {
+				return notes, fmt.Errorf("tidy up the bucket after drill %s, which died: %w", d.ID, err)
+			}
+		}
+		if err := store.Forget(d.ID); err != nil {
+			return notes, err
+		}
+		notes = append(notes, fmt.Sprintf("tidied up after drill %s, which died", d.ID))
+	}
+	return notes, nil
+}
