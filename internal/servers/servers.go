@@ -107,8 +107,8 @@ func (p *Process) waitFor(ctx context.Context, address string) error {
 	}
 }
 
-// lastWords are the last log lines, as one.
-func (p *Process) lastWords() string { return strings.ReplaceAll(Tail(p.LogFile, 5), "\n", " | ") }
+// lastWords are the last two log lines, as one.
+func (p *Process) lastWords() string { return strings.ReplaceAll(Tail(p.LogFile, 2), "\n", " | ") }
 
 // ErrNotBuilt says that a server's binary is missing.
 var ErrNotBuilt = errors.New(`server not built: run "make servers"`)
