@@ -18,11 +18,15 @@ func (s Spec) Env(apiKey secret.Value) map[string]string {
 		// A root user from the environment survives whatever roles a restore brings.
 		"AUTHORIZATION_RBAC_ENABLED":    "true",
 		"AUTHORIZATION_RBAC_ROOT_USERS": "drill",
-		"DISABLE_TELEMETRY":             "true",
-		"DEFAULT_VECTORIZER_MODULE":     "none",
-		"ENABLE_MODULES":                strings.Join(append([]string{"backup-s3"}, s.Modules...), ","),
-		"BACKUP_S3_BUCKET":              s.S3.Bucket,
-		"BACKUP_S3_PATH":                s.S3.Path,
+		// The port on which nodes talk to each other listens on every interface and else lets everyone read and write shards.
+		"CLUSTER_BASIC_AUTH_USERNAME": "drill",
+		"CLUSTER_BASIC_AUTH_PASSWORD": apiKey.Reveal(),
+		"GO_PROFILING_DISABLE":        "true",
+		"DISABLE_TELEMETRY":           "true",
+		"DEFAULT_VECTORIZER_MODULE":   "none",
+		"ENABLE_MODULES":              strings.Join(append([]string{"backup-s3"}, s.Modules...), ","),
+		"BACKUP_S3_BUCKET":            s.S3.Bucket,
+		"BACKUP_S3_PATH":              s.S3.Path,
 		// The probe object would need a right to write and delete that a restore does not.
 		"BACKUP_SKIP_ACCESS_CHECK": "true",
 		"AWS_REGION":               s.S3.Region,
