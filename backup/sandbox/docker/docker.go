@@ -82,7 +82,12 @@ func dial(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker sandbox: no Docker daemon answers (start it, or point DOCKER_HOST at it): %w", err)
 	}
-	if host := provider.Client().DaemonHost(); !strings.HasPrefix(host, "unix:") && !strings.HasPrefix(host, "npipe:") {
+	host := provider.Client().DaemonHost()
+	// testcontainers-go goes on to the usual sockets when DOCKER_HOST does not answer: production data would land on a daemon that nobody named.
+	if want := os.Getenv("DOCKER_HOST"); want != "" && want != host {
+		return nil, fmt.Errorf("docker sandbox: the Docker daemon at %s (DOCKER_HOST) does not answer: start it, or unset DOCKER_HOST to use the one at %s", want, host)
+	}
+	if !strings.HasPrefix(host, "unix:") && !strings.HasPrefix(host, "npipe:") {
 		return nil, fmt.Errorf("docker sandbox: the Docker daemon at %s may be another machine, whose loopback ports cannot be reached from here: run weaviate-drill there", host)
 	}
 	return provider, nil

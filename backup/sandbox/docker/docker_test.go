@@ -151,6 +151,16 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
+// TestDaemonThatDoesNotAnswer must not end up on another daemon that does.
+func TestDaemonThatDoesNotAnswer(t *testing.T) {
+	servertest.Docker(t)
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	spec := sandbox.Spec{DrillID: sandboxtest.ID(), Version: servertest.WeaviateVersion, Nodes: []string{"node1"}}
+	if _, err := docker.New(docker.Options{}).Up(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "unix:///nowhere/docker.sock") {
+		t.Error(err)
+	}
+}
+
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
