@@ -172,7 +172,7 @@ func (c *copier) inParts(ctx context.Context, o Object, key string) error {
 	for i := range parts {
 		group.Go(func() error {
 			first := int64(i) * size
-			number := aws.Int32(int32(i + 1)) //nolint:gosec // at most maxParts
+			number := aws.Int32(int32(i + 1))
 			out, err := c.to.Client.UploadPartCopy(groupCtx, &s3.UploadPartCopyInput{
 				Bucket: &c.to.Name, Key: &key, UploadId: begun.UploadId, PartNumber: number, CopySource: c.source(o),
 				CopySourceIfMatch: aws.String(`"` + o.ETag + `"`), CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", first, min(first+size, o.Size)-1)),

@@ -231,9 +231,8 @@ func (f *follower) follow(ctx context.Context, began time.Time) error {
 			}
 		},
 	}
-	_, noticed, err := w.end(limit)
-	f.result.Noticed = noticed
-	if err != nil {
+	var err error
+	if f.result.Noticed, err = w.end(limit); err != nil {
 		return f.broken(ctx, err)
 	}
 	return f.conclude(ctx)

@@ -218,7 +218,7 @@ func TestResolve(t *testing.T) {
 		id := strings.ToLower(status)
 		put(t, b, b.Key(id, "backup_config.json"), []byte(`{"id":"`+id+`","status":"`+status+`","startedAt":"2099-01-01T00:00:00Z","error":"words of the server"}`))
 		says := []string{id, status}
-		if want == backup.ErrNotSuccessful {
+		if errors.Is(want, backup.ErrNotSuccessful) {
 			says = append(says, "words of the server")
 		}
 		_, err := backup.Resolve(t.Context(), b, id)
@@ -261,7 +261,7 @@ func TestBackupUnderWay(t *testing.T) {
 			done <- outcome{r, err}
 		}()
 		eventually(t, "backup "+o.Request.ID+" has begun", func() bool {
-			d, err := backup.ReadDescriptor(t.Context(), b, o.Request.ID)
+			d, err := backup.ReadDescriptor(ctx, b, o.Request.ID)
 			return err == nil && d.Status == "STARTED"
 		})
 		return done
@@ -324,6 +324,32 @@ func TestBackupUnderWay(t *testing.T) {
 		if errors.Is(r.err, context.DeadlineExceeded) {
 			t.Errorf("looks like the caller's own deadline: %v", r.err)
 		}
+	})
+	t.Run("the answer to the POST is lost", func(t *testing.T) {
+		server := w.Endpoints[0].URL
+		lossy := w.Endpoints[0]
+		lossy.URL = gateway(t, server, func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/backups/s3") {
+				return true
+			}
+			forward := r.Clone(r.Context())
+			forward.RequestURI = ""
+			forward.URL, _ = url.Parse(server + r.URL.Path)
+			if answer, err := http.DefaultClient.Do(forward); err != nil || answer.Body.Close() != nil {
+				t.Error(err)
+			}
+			panic(http.ErrAbortHandler)
+		})
+		c, err := weaviate.Dial(t.Context(), lossy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		g.close()
+		_, err = backup.Create(t.Context(), c, b, request("lost"))
+		is(t, err, weaviate.ErrUnreachable, "lost", "whether it was started is not known", "it was cancelled")
+		_, err = backup.Resolve(t.Context(), b, "lost")
+		is(t, err, backup.ErrNotSuccessful, "CANCELED")
 	})
 	t.Run("cancelled by somebody else", func(t *testing.T) {
 		done := start(t.Context(), t, request("victim"))

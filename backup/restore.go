@@ -126,7 +126,7 @@ func (r *Restoration) Run(ctx context.Context, conn *weaviate.Conn) (RestoreResu
 	defer stop()
 	err = r.begun(limit, before.Previous)
 	if err == nil {
-		_, result.Noticed, err = w.end(limit)
+		result.Noticed, err = w.end(limit)
 	}
 	if err == nil {
 		err = r.conclude(limit, &result)

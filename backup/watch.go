@@ -62,31 +62,32 @@ type watch struct {
 	seen    func(weaviate.BackupStatus)
 }
 
-// end returns the last status that was seen and when. The error is that of stopped, or the server's when it gave no answer for longer than patience, or
-// refuses to give one.
-func (w watch) end(ctx context.Context) (last weaviate.BackupStatus, at time.Time, err error) {
+// end returns when it saw the final status. The error is that of stopped, or the server's when it gave no answer for longer than patience, or refuses to
+// give one.
+func (w watch) end(ctx context.Context) (at time.Time, err error) {
+	var last weaviate.BackupStatus
 	var silent time.Time
 	for {
 		s, err := w.ask(ctx)
 		at = time.Now()
 		switch {
 		case ctx.Err() != nil:
-			return last, at, stopped(ctx)
+			return at, stopped(ctx)
 		case err == nil:
 			silent, last = time.Time{}, s
 			w.seen(s)
 			if s.Done() {
-				return s, at, nil
+				return at, nil
 			}
 		case errors.Is(err, weaviate.ErrUnauthorized) || errors.Is(err, weaviate.ErrForbidden):
-			return last, at, err
+			return at, err
 		case silent.IsZero():
 			silent = at
 		case at.Sub(silent) > patience:
-			return last, at, err
+			return at, err
 		}
 		if err := sleep(ctx, pause(time.Since(w.began), w.anyTime || last.Status == statusFinalizing)); err != nil {
-			return last, at, err
+			return at, err
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/weaviate/weaviate-go-client/v5/weaviate/fault"
 	"github.com/weaviate/weaviate/entities/models"
@@ -20,13 +19,12 @@ type Location struct {
 
 // BackupStatus is the server's word on a backup or a restore. Its times are coarse: the coordinator looks after 2 s and then every 10 s.
 type BackupStatus struct {
-	ID          string    `json:"id"`
-	Path        string    `json:"path"`
-	Status      string    `json:"status"` // STARTED, TRANSFERRING, TRANSFERRED, FINALIZING, SUCCESS, FAILED, CANCELED, CANCELLING
-	Error       string    `json:"error"`
-	Size        float64   `json:"size"`      // GiB before compression, set at the end
-	StartedAt   time.Time `json:"startedAt"` // by the server's clock; zero in the answers to a create and about a restore
-	Collections []string  `json:"classes"`   // only in the answer that starts a backup or a restore, in no order
+	ID          string   `json:"id"`
+	Path        string   `json:"path"`
+	Status      string   `json:"status"` // STARTED, TRANSFERRING, TRANSFERRED, FINALIZING, SUCCESS, FAILED, CANCELED, CANCELLING
+	Error       string   `json:"error"`
+	Size        float64  `json:"size"`    // GiB before compression, set at the end
+	Collections []string `json:"classes"` // only in the answer that starts a backup or a restore, in no order
 }
 
 // Done says whether the status is final.
