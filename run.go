@@ -1,17 +1,11 @@
 package drill
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
-	"path"
-	"slices"
-	"strings"
+	"os"
 	"time"
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
@@ -20,7 +14,6 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
-	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
 // Options are what a run needs beside its configuration. The zero value is good.
@@ -84,6 +77,7 @@ type run struct {
 	footprint   *backup.Footprint
 	instance    sandbox.Instance
 	restored    *weaviate.Conn
+	clean       bool // nothing is left to be undone
 }
 
 // Run performs one drill and stores its record. The record is not nil as soon as anything was done; whatever went wrong with the drill is in it, and its Status is the
@@ -118,12 +112,34 @@ func Run(ctx context.Context, cfg *Config, o Options) (*evidence.Record, error) 
 	r.steps(ctx)
 	r.assess()
 	r.record.Ended = time.Now().UTC()
-	where, err := r.store.Put(r.record)
+	where, err := r.keep()
+	if r.clean { // else the journal stays, and the next drill tidies up
+		err = errors.Join(err, r.journal.Close())
+	}
 	if err != nil {
 		return r.record, err
 	}
 	r.Log.Info("drill ended", "drill", r.record.ID, "status", r.record.Status.String(), "record", where)
 	return r.record, nil
+}
+
+// keep stores the record; where the evidence does not take it, in the system's temporary folder, and the error says so.
+func (r *run) keep() (string, error) {
+	where, err := r.store.Put(r.record)
+	if err == nil {
+		return where, nil
+	}
+	dir, other := os.MkdirTemp("", "weaviate-drill-record-")
+	if other == nil {
+		var spare *evidence.Store
+		if spare, other = evidence.Open(dir); other == nil {
+			where, other = spare.Put(r.record)
+		}
+	}
+	if other != nil {
+		return "", fmt.Errorf("%w; nor could it be kept elsewhere: %w", err, other)
+	}
+	return "", fmt.Errorf("%w; the record was kept in %s instead", err, where)
 }
 
 // steps goes through the phases. The teardown runs even when one panics.
@@ -171,456 +187,4 @@ func (r *run) phase(ctx context.Context, p rto.Phase, do func(*run, context.Cont
 
 func (r *run) note(format string, args ...any) {
 	r.record.Notes = append(r.record.Notes, fmt.Sprintf(format, args...))
-}
-
-// preflight connects to everything, tidies up after drills that died, and refuses where a drill could do harm.
-func (r *run) preflight(ctx context.Context) error {
-	endpoint, err := r.config.Source.Endpoint()
-	if err != nil {
-		return fmt.Errorf("source: %w", err)
-	}
-	if r.bucket, err = bucket.Open(ctx, r.config.Bucket.Options()); err != nil {
-		return err
-	}
-	if err := r.bucket.Reachable(ctx); err != nil {
-		return err
-	}
-	if r.source, err = weaviate.Dial(ctx, endpoint); err != nil {
-		return fmt.Errorf("source: %w", err)
-	}
-	if err := r.describeSource(ctx); err != nil {
-		return fmt.Errorf("source: %w", err)
-	}
-	notes, err := TidyUp(ctx, r.store, r.bucket, r.place)
-	r.record.Notes = append(r.record.Notes, notes...)
-	return err
-}
-
-func (r *run) describeSource(ctx context.Context) error {
-	meta, err := r.source.Meta(ctx)
-	if err != nil {
-		return err
-	}
-	nodes, err := r.source.Nodes(ctx)
-	if err != nil {
-		return err
-	}
-	collections, err := r.source.Collections(ctx)
-	if err != nil {
-		return err
-	}
-	s := &r.record.Source
-	*s = evidence.Source{URL: r.config.Source.URL, Version: meta.Version, Modules: slices.Sorted(maps.Keys(meta.Modules))}
-	for _, n := range nodes {
-		s.Nodes = append(s.Nodes, n.Name)
-	}
-	for _, c := range collections {
-		s.Collections = append(s.Collections, c.Name)
-	}
-	r.inventory = s.Collections
-	if len(nodes) == 0 {
-		r.note("the source lists no node: its credentials may lack read_nodes")
-	}
-	return nil
-}
-
-func (r *run) posture(ctx context.Context) error {
-	now := time.Now()
-	findings, err := bucket.Audit(ctx, r.bucket, now)
-	if err != nil {
-		return err
-	}
-	r.record.Posture = bucket.ApplyWaivers(findings, r.config.Policy.Waivers, now)
-	for _, f := range bucket.Violations(r.record.Posture, r.config.Policy.FailOn) {
-		r.record.Fail(evidence.Policy, rto.Posture, fmt.Sprintf("%s is %s (%s): %s", f.Check, f.Status, f.Severity, f.Detail))
-	}
-	return nil
-}
-
-// The values of backup.id that are no ids.
-const (
-	NewBackup    = "new"
-	LatestBackup = "latest"
-)
-
-// backUp makes a backup, or finds the one that is to be drilled.
-func (r *run) backUp(ctx context.Context) error {
-	var id string
-	var err error
-	created := r.config.Backup.ID == NewBackup
-	if created {
-		if id, created, err = r.create(ctx); err != nil {
-			return err
-		}
-	} else if id, err = backup.Resolve(ctx, r.bucket, r.config.Backup.ID); err != nil {
-		return err
-	}
-	if r.catalogue, err = backup.ReadCatalogue(ctx, r.bucket, id); err != nil {
-		return err
-	}
-	objects := r.catalogue.Objects()
-	d := r.catalogue.Backup()
-	b := &evidence.Backup{
-		ID: id, Created: created, CapturePoint: d.StartedAt, ReportedEnd: d.CompletedAt, Compression: d.Compression(), ServerVersion: d.ServerVersion,
-		Bytes: d.PreCompressionSizeBytes, Collections: d.Collections(), Objects: objects,
-	}
-	for _, base := range r.catalogue.Chain[1:] {
-		b.Chain = append(b.Chain, base.ID)
-	}
-	b.End = r.catalogue.End()
-	r.record.Backup = b
-	if created {
-		if err := r.store.PutInventory(Inventory(r.bucket, r.catalogue)); err != nil {
-			return err
-		}
-	}
-	if r.Backedup != nil {
-		if err := r.Backedup(ctx, r.bucket, id); err != nil {
-			return err
-		}
-		// What was read is no longer what is there.
-		r.catalogue, err = backup.ReadCatalogue(ctx, r.bucket, id)
-	}
-	return err
-}
-
-// Inventory lists a backup's objects, to be kept when it was made.
-func Inventory(b *bucket.Bucket, c *backup.Catalogue) evidence.Inventory {
-	return evidence.Inventory{Bucket: b.Name, Path: b.Path, BackupID: c.Backup().ID, Taken: time.Now().UTC(), Objects: c.Objects()}
-}
-
-// create makes a backup, or follows the one that is already being made.
-func (r *run) create(ctx context.Context) (id string, created bool, err error) {
-	made, err := backup.Create(ctx, r.source, r.bucket, backup.CreateOptions{
-		Request: r.config.BackupRequest(r.record.ID), Timeout: r.config.Backup.Timeout, Progress: r.bytes(rto.Backup), Log: r.Log,
-	})
-	if err != nil {
-		return "", false, err
-	}
-	if made.Attached {
-		r.note("backup %s was already being made; the drill waited for it and drills it instead of one of its own", made.ID)
-	}
-	return made.ID, !made.Attached, nil
-}
-
-// bytes passes the progress of a phase on.
-func (r *run) bytes(p rto.Phase) func(backup.Progress) {
-	return func(b backup.Progress) {
-		r.Progress(Progress{Phase: p, Done: b.Bytes, Total: b.Total, Unit: "bytes", Detail: b.Status})
-	}
-}
-
-// errBroken is a backup that cannot be trusted. Restoring it would prove nothing more.
-var errBroken = errors.New("the backup is damaged")
-
-// errUnrestorable is a backup that looked whole, and whose restore failed.
-var errUnrestorable = errors.New("the backup could not be restored")
-
-// checkCatalogue holds the descriptors against the listings, and these against what was recorded when the backup was made. An object that was written again since is a failure, but not the end: what comes
-// back from it is still to be compared.
-func (r *run) checkCatalogue(ctx context.Context) error {
-	result, err := r.catalogue.Check(ctx)
-	if err != nil {
-		return err
-	}
-	broken := len(result.Problems)
-	r.record.Catalogue = &result
-	known, err := r.store.Inventory(r.bucket.Name, r.bucket.Path, r.record.Backup.ID)
-	if err != nil {
-		return err
-	}
-	if known == nil {
-		r.note("no inventory from when backup %s was made is in the evidence, so whether its objects were written again since is not known", r.record.Backup.ID)
-	} else {
-		result.Problems = append(result.Problems, backup.CompareObjects(known.Objects, r.catalogue.Objects())...)
-	}
-	for _, p := range result.Problems[broken:] {
-		r.record.Fail(evidence.DataFailed, rto.Catalogue, p.String())
-	}
-	if r.record.Backup.Created {
-		for _, name := range r.inventory {
-			if !r.config.leavesOut(name) && !slices.Contains(result.Collections, name) {
-				r.record.Fail(evidence.DataFailed, rto.Catalogue, fmt.Sprintf(
-					"collection %s was on the source before the backup and is not in it: the source's credentials may lack manage_backups for it", name))
-			}
-		}
-	}
-	return r.broken(result.Problems[:broken])
-}
-
-func (r *run) checkArchive(ctx context.Context) error {
-	result, err := backup.CheckArchive(ctx, r.bucket, r.catalogue, backup.ArchiveOptions{Progress: func(done, total int64) {
-		r.Progress(Progress{Phase: rto.Archive, Done: done, Total: total, Unit: "bytes"})
-	}})
-	if err != nil {
-		return err
-	}
-	r.record.Archive = &result
-	return r.broken(result.Problems)
-}
-
-// broken turns problems into the error that ends the drill.
-func (r *run) broken(problems []backup.Problem) error {
-	if len(problems) == 0 {
-		return nil
-	}
-	more := ""
-	if n := len(problems) - 1; n > 0 {
-		more = fmt.Sprintf(" (and %d more problems)", n)
-	}
-	return fmt.Errorf("%w: %s%s", errBroken, problems[0], more)
-}
-
-// prepare makes the restoration, refuses where the interlock says so, and writes down what will have to be undone.
-func (r *run) prepare(ctx context.Context) error {
-	r.restoration = backup.NewRestoration(r.bucket, r.catalogue, backup.RestoreOptions{
-		DrillID: r.record.ID, From: r.config.Restore.From, Copy: weaviate.Location(r.config.Restore.Copy), Timeout: r.config.Restore.Timeout,
-		Progress: r.bytes(rto.Restore), Log: r.Log, Logs: r.logs, Began: r.restoreBegan,
-	})
-	if err := r.restoration.Interlock(ctx); err != nil {
-		return err
-	}
-	footprint, err := r.restoration.Footprint(ctx)
-	if err != nil {
-		return err
-	}
-	r.footprint = &footprint
-	return r.journal.Write(r.leftover(footprint))
-}
-
-func (r *run) leftover(f backup.Footprint) leftover {
-	return leftover{SandboxKind: r.place.Kind(), Bucket: r.bucket.Name, Path: r.bucket.Path, Footprint: f}
-}
-
-// restoreBegan keeps the footprint that has become exact.
-func (r *run) restoreBegan(f backup.Footprint) {
-	r.footprint = &f
-	if err := r.journal.Write(r.leftover(f)); err != nil {
-		r.Log.Warn("the journal could not be written", "error", err)
-	}
-}
-
-// logs are the restored server's so far.
-func (r *run) logs(ctx context.Context, w io.Writer) error { return r.instance.Logs(ctx, w) }
-
-func (r *run) copyBackup(ctx context.Context) error {
-	if err := r.prepare(ctx); err != nil {
-		return err
-	}
-	return r.restoration.Copy(ctx)
-}
-
-// provision brings up a Weaviate like the one that made the backup.
-func (r *run) provision(ctx context.Context) error {
-	if r.restoration == nil {
-		if err := r.prepare(ctx); err != nil {
-			return err
-		}
-	}
-	spec, err := r.spec(ctx)
-	if err != nil {
-		return err
-	}
-	if r.instance, err = r.place.Up(ctx, spec); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
-	r.record.Sandbox.Version, r.record.Sandbox.Nodes = spec.Version, spec.Nodes
-	if r.restored, err = weaviate.Dial(ctx, r.instance.Endpoint()); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
-	return nil
-}
-
-// spec describes the sandbox that the backup needs.
-func (r *run) spec(ctx context.Context) (sandbox.Spec, error) {
-	d := r.catalogue.Backup()
-	s := sandbox.Spec{DrillID: r.record.ID, Version: d.ServerVersion, Nodes: slices.Sorted(maps.Keys(d.Nodes))}
-	for _, m := range r.record.Source.Modules {
-		if !strings.HasPrefix(m, "backup-") && !strings.HasPrefix(m, "offload-") {
-			s.Modules = append(s.Modules, m)
-		}
-	}
-	var err error
-	s.S3, err = r.config.sandboxS3(ctx, r.bucket)
-	return s, err
-}
-
-func (r *run) restore(ctx context.Context) error {
-	result, err := r.restoration.Run(ctx, r.restored)
-	r.record.Restore = &result
-	if errors.Is(err, backup.ErrFailed) {
-		err = fmt.Errorf("%w: %w", errUnrestorable, err)
-	}
-	if err != nil && ctx.Err() == nil {
-		r.keepLogs(ctx)
-	}
-	return err
-}
-
-// keepLogs puts the end of the restored server's log into the record.
-func (r *run) keepLogs(ctx context.Context) {
-	var all bytes.Buffer
-	if err := r.logs(ctx, &all); err != nil {
-		r.note("the log of the sandbox could not be read: %v", err)
-		return
-	}
-	const most = 200
-	lines := strings.Split(strings.TrimSpace(all.String()), "\n")
-	r.record.Logs = lines[max(0, len(lines)-most):]
-}
-
-func (r *run) awaitIndex(ctx context.Context) error {
-	return verify.WaitIndexed(ctx, r.restored, r.config.Verify.IndexTimeout, func(shards int, queue int64) {
-		r.Progress(Progress{Phase: rto.Index, Detail: fmt.Sprintf("%d shards not ready, %d vectors queued", shards, queue)})
-	})
-}
-
-// firstAnswer ends the clock of the recovery. A wrong answer is a failure, and the comparison that follows says what else is wrong.
-func (r *run) firstAnswer(ctx context.Context) error {
-	_, err := verify.FirstAnswer(ctx, r.restored)
-	if errors.Is(err, verify.ErrNoAnswer) {
-		r.record.Timeline[len(r.record.Timeline)-1].Error = oneLine(err)
-		r.record.Fail(StatusOf(err), rto.FirstAnswer, oneLine(err))
-		return nil
-	}
-	return err
-}
-
-func (r *run) verify(ctx context.Context) error {
-	o := r.config.VerifyOptions()
-	o.CapturePoint, o.Included, o.Log = r.record.Backup.CapturePoint, r.record.Catalogue.Collections, r.Log
-	o.Progress = func(done, total int64) {
-		r.Progress(Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
-	}
-	for _, name := range r.record.Source.Collections {
-		if r.config.leavesOut(name) {
-			o.Excluded = append(o.Excluded, name)
-		}
-	}
-	result, err := verify.Compare(ctx, r.source, r.restored, o)
-	if err != nil {
-		return err
-	}
-	r.record.Verification = result
-	switch result.Outcome() {
-	case verify.Failed:
-		r.record.Fail(evidence.DataFailed, rto.Verify, result.Summary())
-	case verify.Inconclusive:
-		r.record.Fail(evidence.Inconclusive, rto.Verify, result.Summary())
-	}
-	return nil
-}
-
-// teardown takes the sandbox down and leaves the bucket as it was found. Everything is tried, whatever fails.
-func (r *run) teardown(ctx context.Context) error {
-	var failed []error
-	if r.restored != nil {
-		_ = r.restored.Close()
-	}
-	if r.source != nil {
-		_ = r.source.Close()
-	}
-	switch {
-	case r.instance == nil:
-	case r.KeepOnFailure && r.record.Status != evidence.Passed && r.record.Status != evidence.Interrupted:
-		r.record.Sandbox.Kept = r.instance.Describe()
-	default:
-		if err := r.instance.Down(ctx); err != nil {
-			failed = append(failed, fmt.Errorf("the sandbox could not be removed and holds production data: %w", err))
-		}
-	}
-	if r.footprint != nil {
-		notes, err := backup.CleanUp(ctx, r.bucket, *r.footprint)
-		r.record.Notes = append(r.record.Notes, notes...)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("the bucket could not be left as it was found: %w", err))
-		}
-	}
-	if len(failed) > 0 {
-		return errors.Join(failed...) // the journal stays, so that the next drill tidies up
-	}
-	return r.journal.Close()
-}
-
-// assess holds what was measured against the objectives.
-func (r *run) assess() {
-	in := rto.Input{Objectives: r.record.Objectives, Now: time.Now().UTC(), Provided: r.place.Kind() == "external"}
-	if b := r.record.Backup; b != nil {
-		in.CapturePoint = b.CapturePoint
-	}
-	if v := r.record.Verification; v != nil {
-		in.CompletenessHorizon = v.CompletenessHorizon
-	}
-	a := rto.Assess(r.record.Timeline, in)
-	r.record.Assessment = a
-	for _, j := range a.Judgements {
-		switch {
-		case j.Met:
-		case j.Actual.Known:
-			r.record.Fail(evidence.Policy, rto.Verify, fmt.Sprintf("%s objective missed: %s", j.Objective, j.Detail))
-		case r.record.Status == evidence.Passed:
-			r.record.Fail(evidence.Inconclusive, rto.Verify, fmt.Sprintf("%s was not measured: %s", j.Objective, j.Detail))
-		}
-	}
-	if bucket.Medium.AtLeast(r.config.Policy.FailOn) {
-		for _, f := range a.Findings {
-			r.record.Fail(evidence.Policy, rto.Posture, "objectives: "+f)
-		}
-	}
-}
-
-// leavesOut says whether the configuration leaves a collection out of the backup.
-func (c *Config) leavesOut(collection string) bool {
-	matches := func(pattern string) bool {
-		ok, err := path.Match(pattern, collection)
-		return ok && err == nil
-	}
-	return len(c.Backup.Include) > 0 && !slices.ContainsFunc(c.Backup.Include, matches) || slices.ContainsFunc(c.Backup.Exclude, matches)
-}
-
-// BackupRequest asks for a new backup with this id; an empty one leaves the id to backup.Create.
-func (c *Config) BackupRequest(id string) weaviate.BackupRequest {
-	return weaviate.BackupRequest{
-		ID: id, Include: c.Backup.Include, Exclude: c.Backup.Exclude, CPUPercentage: c.Backup.CPUPercentage, CompressionLevel: c.Backup.Compression, IncrementalBase: c.Backup.IncrementalBase,
-	}
-}
-
-// VerifyOptions are what the configuration says of a comparison.
-func (c *Config) VerifyOptions() verify.Options {
-	v := c.Verify
-	return verify.Options{
-		ClockSkew: v.ClockSkew, Level: v.Level, Sample: v.Sample, Seed: v.Seed, Concurrency: v.Concurrency, MaxRate: float64(v.MaxRate), MaxDifferences: v.MaxDifferences,
-	}
-}
-
-// objectives are those of the configuration, nil when it has none.
-func (c *Config) objectives() *rto.Objectives {
-	if c.Objectives == (rto.Objectives{}) {
-		return nil
-	}
-	o := c.Objectives
-	return &o
-}
-
-// sandboxS3 is how the sandbox reaches the bucket: as the tool does, unless the configuration says otherwise.
-func (c *Config) sandboxS3(ctx context.Context, b *bucket.Bucket) (sandbox.S3, error) {
-	own := c.Sandbox.S3
-	endpoint := cmp.Or(own.Endpoint, b.Endpoint)
-	host, plain := strings.CutPrefix(endpoint, "http://")
-	s := sandbox.S3{Bucket: b.Name, Path: b.Path, Region: b.Region, Endpoint: strings.TrimPrefix(host, "https://"), Plain: plain}
-	var err error
-	if own.AccessKeyID != "" {
-		if s.AccessKeyID, err = own.AccessKeyID.Resolve(); err != nil {
-			return s, fmt.Errorf("sandbox.s3.access_key_id: %w", err)
-		}
-		if s.SecretAccessKey, err = own.SecretAccessKey.Resolve(); err != nil {
-			return s, fmt.Errorf("sandbox.s3.secret_access_key: %w", err)
-		}
-		if s.SessionToken, err = own.SessionToken.Resolve(); err != nil {
-			return s, fmt.Errorf("sandbox.s3.session_token: %w", err)
-		}
-		return s, nil
-	}
-	s.AccessKeyID, s.SecretAccessKey, s.SessionToken, err = b.Credentials(ctx)
-	return s, err
 }

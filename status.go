@@ -35,6 +35,7 @@ var statuses = []struct {
 	{evidence.ErrNoRecord, evidence.Usage},
 	{backup.ErrNoCollection, evidence.Usage},
 	{backup.ErrExists, evidence.Usage},
+	{backup.ErrOver, evidence.Usage},
 }
 
 // StatusOf is the exit status that an error means; Passed for nil.

@@ -1,0 +1,72 @@
+package drill
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+	"github.com/weaviate-drill/weaviate-drill/rto"
+	"github.com/weaviate-drill/weaviate-drill/verify"
+)
+
+// leavesOut says whether the configuration leaves a collection out of the backup.
+func (c *Config) leavesOut(collection string) bool {
+	matches := func(pattern string) bool {
+		ok, err := path.Match(pattern, collection)
+		return ok && err == nil
+	}
+	return len(c.Backup.Include) > 0 && !slices.ContainsFunc(c.Backup.Include, matches) || slices.ContainsFunc(c.Backup.Exclude, matches)
+}
+
+// BackupRequest asks for a new backup with this id; an empty one leaves the id to backup.Create.
+func (c *Config) BackupRequest(id string) weaviate.BackupRequest {
+	return weaviate.BackupRequest{
+		ID: id, Include: c.Backup.Include, Exclude: c.Backup.Exclude, CPUPercentage: c.Backup.CPUPercentage, CompressionLevel: c.Backup.Compression, IncrementalBase: c.Backup.IncrementalBase,
+	}
+}
+
+// VerifyOptions are what the configuration says of a comparison.
+func (c *Config) VerifyOptions() verify.Options {
+	v := c.Verify
+	return verify.Options{
+		ClockSkew: v.ClockSkew, Level: v.Level, Sample: v.Sample, Seed: v.Seed, Concurrency: v.Concurrency, MaxRate: float64(v.MaxRate), MaxDifferences: v.MaxDifferences,
+	}
+}
+
+// objectives are those of the configuration, nil when it has none.
+func (c *Config) objectives() *rto.Objectives {
+	if c.Objectives == (rto.Objectives{}) {
+		return nil
+	}
+	o := c.Objectives
+	return &o
+}
+
+// sandboxS3 is how the sandbox reaches the bucket: as the tool does, unless the configuration says otherwise.
+func (c *Config) sandboxS3(ctx context.Context, b *bucket.Bucket) (sandbox.S3, error) {
+	own := c.Sandbox.S3
+	endpoint := cmp.Or(own.Endpoint, b.Endpoint)
+	host, plain := strings.CutPrefix(endpoint, "http://")
+	s := sandbox.S3{Bucket: b.Name, Path: b.Path, Region: b.Region, Endpoint: strings.TrimPrefix(host, "https://"), Plain: plain}
+	var err error
+	if own.AccessKeyID != "" {
+		if s.AccessKeyID, err = own.AccessKeyID.Resolve(); err != nil {
+			return s, fmt.Errorf("sandbox.s3.access_key_id: %w", err)
+		}
+		if s.SecretAccessKey, err = own.SecretAccessKey.Resolve(); err != nil {
+			return s, fmt.Errorf("sandbox.s3.secret_access_key: %w", err)
+		}
+		if s.SessionToken, err = own.SessionToken.Resolve(); err != nil {
+			return s, fmt.Errorf("sandbox.s3.session_token: %w", err)
+		}
+		return s, nil
+	}
+	s.AccessKeyID, s.SecretAccessKey, s.SessionToken, err = b.Credentials(ctx)
+	return s, err
+}
