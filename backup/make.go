@@ -24,7 +24,7 @@ var (
 	ErrTimeout      = errors.New("not finished in time")      //
 	ErrNoCollection = errors.New("no such collection")        // a wildcard that matches none: Weaviate would take all instead
 	ErrExists       = errors.New("the id is taken")           // backup ids are used once, even those of canceled backups
-	errOver         = errors.New("it has ended already with") // nothing is left to cancel
+	ErrOver         = errors.New("it has ended already with") // nothing is left to cancel
 )
 
 // The statuses that are decided on here (Weaviate 1.38.5, entities/backup/status.go).
@@ -123,7 +123,7 @@ func Cancel(ctx context.Context, conn *weaviate.Conn, b *bucket.Bucket, id strin
 		}
 	}
 	if d.Status != statusCanceled {
-		return fmt.Errorf("backup %s: nothing to cancel: %w %s", id, errOver, d.Status)
+		return fmt.Errorf("backup %s: nothing to cancel: %w %s", id, ErrOver, d.Status)
 	}
 	return nil
 }

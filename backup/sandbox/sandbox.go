@@ -18,6 +18,8 @@ type Spec struct {
 	Nodes   []string // node names that the backup was taken on, at least one
 	Modules []string // modules to enable besides backup-s3; their inference services are not needed
 	S3      S3
+	// Outlive: the sandbox may be kept after the tool has ended (--keep-on-failure), so it must not depend on the tool's life.
+	Outlive bool
 }
 
 // S3 is what the sandbox's backup-s3 module is started with.

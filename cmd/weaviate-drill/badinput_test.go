@@ -192,7 +192,13 @@ func TestDiskFullForEvidence(t *testing.T) {
 	}
 	s = newSite(t, map[string]string{"evidence": "\n  dir: " + small})
 	r := s.do(t, "run", "--output", "json")
-	r.wants(t, evidence.NotCarriedOut, "no space left on device")
+	r.wants(t, evidence.NotCarriedOut, "no space left on device", "the record was kept in")
+	_, kept, _ := strings.Cut(strings.TrimSpace(r.stderr), "the record was kept in ")
+	kept, _, _ = strings.Cut(kept, " instead")
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(kept)) })
+	if raw, err := os.ReadFile(kept); err != nil || !json.Valid(raw) {
+		t.Errorf("the record is not in %s: %v", kept, err)
+	}
 	if _, err := evidence.Parse([]byte(r.stdout)); err != nil {
 		t.Errorf("the record is lost: %v", err)
 	}

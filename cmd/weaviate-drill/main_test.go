@@ -84,8 +84,9 @@ func (r result) wants(t testing.TB, status evidence.Status, says ...string) {
 	if r.code != int(status) {
 		t.Fatalf("exit status %d, want %d (%s)\nstdout: %s\nstderr: %s", r.code, int(status), status, r.stdout, r.stderr)
 	}
+	folded := strings.Join(strings.Fields(r.stdout+" "+r.stderr), " ") // a table breaks lines where it likes
 	for _, s := range says {
-		if !strings.Contains(r.stdout+r.stderr, s) {
+		if !strings.Contains(folded, s) {
 			t.Errorf("does not say %q\nstdout: %s\nstderr: %s", s, r.stdout, r.stderr)
 		}
 	}

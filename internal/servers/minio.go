@@ -45,7 +45,7 @@ func StartMinIOAt(ctx context.Context, host, dir string) (*MinIO, error) {
 		"HOME=" + dir, "MINIO_ROOT_USER=" + m.AccessKey, "MINIO_ROOT_PASSWORD=" + m.SecretKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off",
 		"MINIO_KMS_SECRET_KEY=drill-key:" + base64.StdEncoding.EncodeToString(kmsKey),
 		"MINIO_CI_CD=1", // allows a data folder on the root disk
-	}, dir, filepath.Join(dir, "minio.log"))
+	}, dir, filepath.Join(dir, "minio.log"), false)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Process is one running server. It ends with the program that started it, however that ends (on Linux).
+// Process is one running server. It ends with the program that started it, however that ends (on Linux), unless it may outlive it.
 type Process struct {
 	Name    string
 	LogFile string
@@ -28,8 +28,8 @@ type Process struct {
 }
 
 // start runs bin with exactly the environment env, writing its output to logFile. The process gets a group of its own, so that a Ctrl-C meant
-// for this program does not reach it before its turn.
-func start(name, bin string, args, env []string, dir, logFile string) (*Process, error) {
+// for this program does not reach it before its turn. It ends with this program unless it may outlive it.
+func start(name, bin string, args, env []string, dir, logFile string, outlive bool) (*Process, error) {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func start(name, bin string, args, env []string, dir, logFile string) (*Process,
 	defer log.Close()
 	cmd := exec.Command(bin, args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, log, log
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = ownGroup(outlive)
 	p := &Process{Name: name, LogFile: logFile, cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {

@@ -22,6 +22,8 @@ type WeaviateOptions struct {
 	Nodes  []string
 	APIKey secret.Value // goes to the endpoints; the environment must allow it
 	Env    map[string]string
+	// Outlive: the processes need not end with this program. Somebody who is told their ids stops them.
+	Outlive bool
 }
 
 // Weaviate is a running cluster of one node or more.
@@ -85,7 +87,7 @@ func StartWeaviate(ctx context.Context, o WeaviateOptions) (*Weaviate, error) {
 		for _, k := range slices.Sorted(maps.Keys(env)) {
 			list = append(list, k+"="+env[k])
 		}
-		process, err := start(name, o.Bin, []string{"--host", "127.0.0.1", "--port", port(restPort), "--scheme", "http"}, list, dir, filepath.Join(dir, "weaviate.log"))
+		process, err := start(name, o.Bin, []string{"--host", "127.0.0.1", "--port", port(restPort), "--scheme", "http"}, list, dir, filepath.Join(dir, "weaviate.log"), o.Outlive)
 		if err != nil {
 			w.Kill()
 			return nil, err

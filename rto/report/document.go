@@ -487,7 +487,20 @@ func catalogueLine(c *backup.CatalogueResult) string {
 	if len(c.Backups) > 1 {
 		line += fmt.Sprintf(" The chain has %s.", number(len(c.Backups), "backup"))
 	}
+	if len(c.Collections) > 0 {
+		line += " " + collectionNames(c.Collections)
+	}
 	return line + " " + problemCount(len(c.Problems))
+}
+
+// collectionNames lists a few of many.
+func collectionNames(names []string) string {
+	const most = 20
+	text := "Collections: " + strings.Join(names[:min(most, len(names))], ", ")
+	if len(names) > most {
+		text += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return text + "."
 }
 
 func archiveLine(a *backup.ArchiveResult) string {

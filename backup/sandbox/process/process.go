@@ -23,7 +23,7 @@ type Options struct {
 	Dir    string // parent of the folder with data and logs; empty: the system's temporary folder
 }
 
-// New returns a sandbox of local processes. On Linux they end with the tool, however it ends.
+// New returns a sandbox of local processes. On Linux they end with the tool, however it ends, unless Spec.Outlive is set.
 func New(o Options) sandbox.Sandbox { return place{o} }
 
 type place struct{ Options }
@@ -62,7 +62,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("process sandbox: %w", err)
 	}
-	i := &instance{dir: dir, cluster: &servers.Weaviate{}}
+	i := &instance{dir: dir, cluster: &servers.Weaviate{}, outlives: spec.Outlive}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("process sandbox: %w", err)
@@ -74,7 +74,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 	ctx, cancel := context.WithTimeout(ctx, sandbox.ReadyTimeout)
 	defer cancel()
 	key := sandbox.NewKey()
-	cluster, err := servers.StartWeaviate(ctx, servers.WeaviateOptions{Bin: bin, Dir: dir, Nodes: spec.Nodes, APIKey: key, Env: spec.Env(key)})
+	cluster, err := servers.StartWeaviate(ctx, servers.WeaviateOptions{Bin: bin, Dir: dir, Nodes: spec.Nodes, APIKey: key, Env: spec.Env(key), Outlive: spec.Outlive})
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,9 @@ func remove(dir string) error {
 }
 
 type instance struct {
-	dir     string
-	cluster *servers.Weaviate
+	dir      string
+	cluster  *servers.Weaviate
+	outlives bool
 }
 
 func (i *instance) Endpoint() weaviate.Endpoint { return i.cluster.Endpoints[0] }
@@ -143,7 +144,10 @@ func (i *instance) Down(ctx context.Context) error {
 }
 
 func (i *instance) Describe() string {
-	return fmt.Sprintf("Weaviate at %s (%s), which ends with this program; its data and logs then stay in %s", i.Endpoint().URL, i.pids(), i.dir)
+	if !i.outlives {
+		return fmt.Sprintf("Weaviate at %s (%s), which ends with this program; its data and logs then stay in %s", i.Endpoint().URL, i.pids(), i.dir)
+	}
+	return fmt.Sprintf("Weaviate at %s; end it with kill (%s), then remove %s", i.Endpoint().URL, i.pids(), i.dir)
 }
 
 func (i *instance) pids() string {
