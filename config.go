@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -288,6 +289,9 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		fault("sandbox.external", "is missing: sandbox.kind: external needs to know where it is")
 	}
 	s3 := c.Sandbox.S3
+	if u, err := url.Parse(cmp.Or(s3.Endpoint, c.Bucket.Endpoint)); err == nil && c.Sandbox.Kind == "docker" && loopback(u.Hostname()) {
+		fault("sandbox.s3.endpoint", "must be an address that containers reach: on the loopback of this machine they find only themselves")
+	}
 	if (s3.AccessKeyID == "") != (s3.SecretAccessKey == "") || s3.SessionToken != "" && s3.AccessKeyID == "" {
 		fault("sandbox.s3", "access_key_id and secret_access_key go together, and session_token with them")
 	}

@@ -189,6 +189,7 @@ func TestParseConfigRefuses(t *testing.T) {
 	for _, c := range []struct{ doc, want string }{
 		{least + "backup:\n  include: [A]\n  exclude: [B]", "drill.yaml:5: backup.exclude: cannot be together with backup.include: Weaviate takes one of them"},
 		{least + "restore: {copy: {bucket: other}}", "drill.yaml:3: restore.copy: is only for restore.from: copy"},
+		{strings.Replace(least, "bucket: {", "bucket: {endpoint: http://127.0.0.1:9000, ", 1) + "sandbox: {kind: docker}", "drill.yaml:3: sandbox.s3.endpoint: must be an address that containers reach: on the loopback of this machine they find only themselves"},
 		{least + "restore: {from: copy, copy: {path: /}}", "drill.yaml:3: restore.copy.path: is where the backups themselves are: name another path or restore.copy.bucket"},
 		{least + "sandbox: {kind: external}", "drill.yaml:3: sandbox.external: is missing: sandbox.kind: external needs to know where it is"},
 		{least + "sandbox: {external: {url: https://weaviate.example}}", "drill.yaml:3: sandbox.external.url: is the source"},

@@ -487,9 +487,6 @@ func catalogueLine(c *backup.CatalogueResult) string {
 	if len(c.Backups) > 1 {
 		line += fmt.Sprintf(" The chain has %s.", number(len(c.Backups), "backup"))
 	}
-	if len(c.Collections) > 0 {
-		line += " " + collectionNames(c.Collections)
-	}
 	return line + " " + problemCount(len(c.Problems))
 }
 

@@ -79,7 +79,11 @@ type checked struct {
 // Check renders the checks of a backup in S3; archive is nil when it was not read.
 func Check(w io.Writer, format string, catalogue backup.CatalogueResult, archive *backup.ArchiveResult, o Options) error {
 	return write(w, format, checked{catalogue, archive}, o, func(c checked) document {
-		return document{backupCheckSection(&c.Catalogue, c.Archive, everything)}
+		s := backupCheckSection(&c.Catalogue, c.Archive, everything)
+		if len(c.Catalogue.Collections) > 0 {
+			s.lines = append([]string{collectionNames(c.Catalogue.Collections)}, s.lines...)
+		}
+		return document{s}
 	})
 }
 
