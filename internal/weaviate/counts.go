@@ -76,8 +76,8 @@ func patiently(ctx context.Context, do func() error) error {
 // errTooBig says that an answer is bigger than any may be: ask for fewer objects.
 var errTooBig = errors.New("the answer is too big")
 
-// grpcError translates a gRPC status. Weaviate answers most of its own errors, a collection that does not exist among them, with Unknown
-// (adapters/handlers/grpc/server.go, translateTypedError).
+// grpcError translates a gRPC status. Weaviate answers most of its own errors, a collection that does not exist and a key that is not accepted among them, with Unknown
+// (adapters/handlers/grpc/server.go, translateTypedError; adapters/handlers/grpc/v1/service.go, "extract auth").
 func grpcError(err error) error {
 	s, ok := status.FromError(err)
 	if err == nil || !ok {
@@ -85,6 +85,10 @@ func grpcError(err error) error {
 	}
 	sentinel := ErrServer
 	switch s.Code() {
+	case codes.Unknown:
+		if strings.HasPrefix(s.Message(), "extract auth:") {
+			sentinel = ErrUnauthorized
+		}
 	case codes.Unauthenticated:
 		sentinel = ErrUnauthorized
 	case codes.PermissionDenied:
