@@ -38,7 +38,7 @@ func (a *app) demo(ctx context.Context, dir string, corrupt bool) error {
 	if err != nil {
 		return err
 	}
-	a.log.Info("starting a Weaviate with data, and an S3 server")
+	a.progress.say("Starting a Weaviate with data, and an S3 server.")
 	world, err := demo.Start(ctx, os.Setenv)
 	if err != nil {
 		return err

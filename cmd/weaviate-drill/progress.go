@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -13,6 +15,7 @@ import (
 
 	drill "github.com/weaviate-drill/weaviate-drill"
 	"github.com/weaviate-drill/weaviate-drill/rto"
+	"github.com/weaviate-drill/weaviate-drill/rto/report"
 )
 
 // progress shows what a drill does: a bar for each phase on a terminal, log lines elsewhere.
@@ -21,7 +24,7 @@ type progress struct {
 	log   *slog.Logger
 	phase rto.Phase
 	bar   *mpb.Bar
-	last  drill.Progress
+	last  *atomic.Pointer[drill.Progress] // of the phase under way; the goroutine that paints reads it
 	told  time.Time
 }
 
@@ -37,7 +40,6 @@ func (p *progress) show(now drill.Progress) {
 	if now.Phase != p.phase {
 		p.next(now.Phase)
 	}
-	p.last = now
 	if p.bars == nil {
 		if time.Since(p.told) >= logEvery {
 			p.told = time.Now()
@@ -45,34 +47,70 @@ func (p *progress) show(now drill.Progress) {
 		}
 		return
 	}
+	p.last.Store(&now)
 	if now.Total > 0 {
 		p.bar.SetTotal(now.Total, false)
-		p.bar.SetCurrent(min(now.Done, now.Total))
+		p.bar.SetCurrent(min(now.Done, now.Total-1)) // a full bar counts as completed, and whether the phase is over is not said by its numbers
 	}
+}
+
+// say tells one thing that is no phase.
+func (p *progress) say(text string) {
+	if p.bars == nil {
+		p.log.Info(text)
+		return
+	}
+	_, _ = fmt.Fprintln(p.bars, text)
 }
 
 // next ends the bar of a phase and begins another.
 func (p *progress) next(phase rto.Phase) {
-	p.phase, p.told, p.last = phase, time.Now(), drill.Progress{}
+	p.phase, p.told = phase, time.Now()
 	if p.bars == nil {
 		p.log.Info("phase begins", "phase", string(phase))
 		return
 	}
 	p.finish()
-	began := time.Now()
+	began, last := time.Now(), new(atomic.Pointer[drill.Progress])
+	p.last = last
 	p.bar = p.bars.AddBar(0,
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-13s", phase))),
-		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_MMSS), decor.Any(func(s decor.Statistics) string { return p.describe(s, began) })),
+		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_MMSS), decor.Any(func(s decor.Statistics) string {
+			now := last.Load()
+			if now == nil || s.Completed {
+				return ""
+			}
+			return describe(*now, time.Since(began))
+		})),
 	)
 }
 
-// describe is what stands behind the bar. It is called by the goroutine that paints, with a copy of the bar's numbers.
-func (p *progress) describe(s decor.Statistics, began time.Time) string {
-	if s.Completed || s.Total <= 0 || s.Current <= 0 {
+// describe is what stands behind a bar.
+func describe(p drill.Progress, elapsed time.Duration) string {
+	amount := func(n int64) string {
+		if p.Unit == "bytes" {
+			return report.Bytes(n)
+		}
+		return fmt.Sprint(n)
+	}
+	var parts []string
+	switch {
+	case p.Total > 0:
+		parts = append(parts, amount(p.Done)+" of "+amount(p.Total))
+		if p.Done > 0 && p.Done < p.Total {
+			left := time.Duration(float64(elapsed) * float64(p.Total-p.Done) / float64(p.Done))
+			parts = append(parts, left.Round(time.Second).String()+" left")
+		}
+	case p.Done > 0:
+		parts = append(parts, amount(p.Done))
+	}
+	if p.Detail != "" {
+		parts = append(parts, p.Detail)
+	}
+	if len(parts) == 0 {
 		return ""
 	}
-	left := time.Duration(float64(time.Since(began)) * float64(s.Total-s.Current) / float64(s.Current))
-	return fmt.Sprintf("  %d of %d, %s left", s.Current, s.Total, left.Round(time.Second))
+	return "  " + strings.Join(parts, ", ")
 }
 
 func (p *progress) finish() {

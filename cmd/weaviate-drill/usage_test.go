@@ -29,7 +29,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 	walk((&app{}).command())
 	r := do(t, t.TempDir(), "run", "--help")
-	r.wants(t, evidence.Passed, "EXIT STATUS", "130  interrupted", "--dry-run", "weaviate-drill run --backup-id latest")
+	r.wants(t, evidence.Passed, "EXIT STATUS", "130 interrupted", "--dry-run", "weaviate-drill run --backup-id latest")
 }
 
 func TestWrongCommandLines(t *testing.T) {
