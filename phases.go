@@ -133,7 +133,7 @@ func (r *run) backUp(ctx context.Context) error {
 	}
 	r.restoration = backup.NewRestoration(r.bucket, r.catalogue, backup.RestoreOptions{
 		DrillID: r.record.ID, From: r.config.Restore.From, Copy: weaviate.Location(r.config.Restore.Copy), Timeout: r.config.Restore.Timeout,
-		Progress: r.bytes(rto.Restore), Log: r.Log, Logs: r.logs, Began: r.restoreBegan,
+		Progress: r.bytes, Log: r.Log, Logs: r.logs, Began: r.restoreBegan,
 	})
 	// Asked again before the sandbox starts and before the restore: reading the archive can take hours, and waiting for them only to be refused is no use.
 	return r.restoration.Interlock(ctx)
@@ -147,7 +147,7 @@ func Inventory(b *bucket.Bucket, c *backup.Catalogue) evidence.Inventory {
 // create makes a backup, or follows the one that is already being made.
 func (r *run) create(ctx context.Context) (id string, created bool, err error) {
 	made, err := backup.Create(ctx, r.source, r.bucket, backup.CreateOptions{
-		Request: r.config.BackupRequest(r.record.ID), Timeout: r.config.Backup.Timeout, Progress: r.bytes(rto.Backup), Log: r.Log,
+		Request: r.config.BackupRequest(r.record.ID), Timeout: r.config.Backup.Timeout, Progress: r.bytes, Log: r.Log,
 	})
 	if err != nil {
 		return "", false, err
@@ -158,11 +158,9 @@ func (r *run) create(ctx context.Context) (id string, created bool, err error) {
 	return made.ID, !made.Attached, nil
 }
 
-// bytes passes the progress of a phase on.
-func (r *run) bytes(p rto.Phase) func(backup.Progress) {
-	return func(b backup.Progress) {
-		r.Progress(Progress{Phase: p, Done: b.Bytes, Total: b.Total, Unit: "bytes", Detail: b.Status})
-	}
+// bytes passes on how far the phase under way is.
+func (r *run) bytes(b backup.Progress) {
+	r.Progress(Progress{Phase: r.record.Timeline[len(r.record.Timeline)-1].Phase, Done: b.Bytes, Total: b.Total, Unit: "bytes", Detail: b.Status})
 }
 
 // errBroken is a backup that cannot be trusted. Restoring it would prove nothing more.
