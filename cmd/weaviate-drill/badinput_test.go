@@ -90,11 +90,11 @@ func TestDamagedBackups(t *testing.T) {
 		}, evidence.DataFailed, []string{"backup_config.json", "malformed"}},
 		{"FAILED backup", whole, id, func(t *testing.T, s site) {
 			key := s.bucket.Key(id, "backup_config.json")
-			s.put(t, key, bytes.Replace(s.get(t, key), []byte(`"status":"SUCCESS"`), []byte(`"status":"FAILED"`), -1))
+			s.put(t, key, bytes.ReplaceAll(s.get(t, key), []byte(`"status":"SUCCESS"`), []byte(`"status":"FAILED"`)))
 		}, evidence.DataFailed, []string{id, "FAILED"}},
 		{"backup still running", whole, id, func(t *testing.T, s site) {
 			key := s.bucket.Key(id, "backup_config.json")
-			s.put(t, key, bytes.Replace(s.get(t, key), []byte(`"status":"SUCCESS"`), []byte(`"status":"STARTED"`), -1))
+			s.put(t, key, bytes.ReplaceAll(s.get(t, key), []byte(`"status":"SUCCESS"`), []byte(`"status":"STARTED"`)))
 		}, evidence.NotCarriedOut, []string{id, "still under way"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestDamagedBackups(t *testing.T) {
 	})
 	t.Run("interlock", func(t *testing.T) {
 		s := whole.clone(t, id)
-		leftover := bytes.Replace(s.get(t, s.bucket.Key(id, "backup_config.json")), []byte(`"status":"SUCCESS"`), []byte(`"status":"CANCELLING"`), -1)
+		leftover := bytes.ReplaceAll(s.get(t, s.bucket.Key(id, "backup_config.json")), []byte(`"status":"SUCCESS"`), []byte(`"status":"CANCELLING"`))
 		key := s.bucket.Key(id, "restore_config.json")
 		s.put(t, key, leftover)
 		s.do(t, "run").wants(t, evidence.Refused, "restore_config.json", "CANCELLING")
@@ -180,7 +180,6 @@ func TestExternalSandboxMustBeEmpty(t *testing.T) {
 }
 
 func TestDiskFullForEvidence(t *testing.T) {
-	s := newSite(t, nil)
 	small := t.TempDir()
 	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=64k"); err != nil {
 		servertest.Lacking(t, "mounting a small file system: "+err.Error())
@@ -190,7 +189,7 @@ func TestDiskFullForEvidence(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(small, "ballast"), bytes.Repeat([]byte{1}, 44<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s = newSite(t, map[string]string{"evidence": "\n  dir: " + small})
+	s := newSite(t, map[string]string{"evidence": "\n  dir: " + small})
 	r := s.do(t, "run", "--output", "json")
 	r.wants(t, evidence.NotCarriedOut, "no space left on device", "the record was kept in")
 	_, kept, _ := strings.Cut(strings.TrimSpace(r.stderr), "the record was kept in ")

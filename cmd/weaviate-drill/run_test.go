@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -94,7 +95,7 @@ func TestRun(t *testing.T) {
 		junit := s.do(t, "report", "--output", "junit")
 		junit.wants(t, evidence.Passed, "<testsuite")
 		for d := xml.NewDecoder(strings.NewReader(junit.stdout)); ; {
-			if _, err := d.Token(); err == io.EOF {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatal(err)

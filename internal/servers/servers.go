@@ -35,7 +35,7 @@ func start(name, bin string, args, env []string, dir, logFile string, outlive bo
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(bin, args...)
+	cmd := exec.Command(bin, args...) //nolint:noctx // it outlives the call that starts it
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, log, log
 	cmd.SysProcAttr = ownGroup(outlive)
 	p := &Process{Name: name, LogFile: logFile, cmd: cmd, exited: make(chan struct{})}
@@ -162,7 +162,7 @@ func portsInARow(host string, n int) (int, error) {
 		if i > 0 {
 			port = first + i
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port))) //nolint:noctx // it listens for a moment, on this machine
 		if err != nil {
 			return 0, err
 		}
