@@ -91,16 +91,18 @@ type reading struct {
 func (a *audit) read(ctx context.Context, j *job, reader *chunkReader) (reading, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	stall := time.AfterFunc(a.patience, func() { cancel(errStalled) })
+	defer stall.Stop()
 	got, err := a.bucket.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(a.bucket.Name), Key: aws.String(j.key)})
 	switch {
 	case isNotFound(err):
 		return reading{fault: faultf(ProblemChunkMissing, "the bucket does not hold this chunk; Weaviate will end the restore with FAILED or CANCELED")}, nil
-	case apiCode(err) == "InvalidObjectState": // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+	case isArchived(err):
 		return reading{fault: faultf(ProblemChunkArchived, "the object is archived and must be thawed (RestoreObject) before it can be read")}, nil
 	case err != nil:
-		return reading{}, backoff.Permanent(err)
+		return reading{}, broken(ctx, backoff.Permanent(err)) // the SDK has tried again
 	}
-	body := &chunkBody{body: got.Body, progress: a.progress, stall: time.AfterFunc(stallTimeout, func() { cancel(errStalled) })}
+	body := &chunkBody{body: got.Body, progress: a.progress, alive: func() { stall.Reset(a.patience) }}
 	defer body.close()
 	if j.compression == compressionNone { // the others carry checksums of their own, and MD5 would only slow them down
 		body.etag = newETagHash(a.bucket.Name, got)
@@ -113,13 +115,18 @@ func (a *audit) read(ctx context.Context, j *job, reader *chunkReader) (reading,
 		return reading{fault: faultf(ProblemChunkCorrupt, "the content differs from the checksum that S3 keeps of it: %v", body.failure), stored: body.n}, nil
 	}
 	body.takeBack()
+	return reading{}, broken(ctx, body.failure)
+}
+
+// broken is the error of a connection that failed with err. One that was ended for stalling is worth another try, one that the caller ended is not.
+func broken(ctx context.Context, err error) error {
 	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return err
 	case errors.Is(cause, errStalled):
-		return reading{}, errStalled
-	case cause != nil:
-		return reading{}, backoff.Permanent(cause)
+		return errStalled
 	default:
-		return reading{}, body.failure
+		return backoff.Permanent(cause)
 	}
 }
 
@@ -149,7 +156,7 @@ func (a *audit) compareETag(ctx context.Context, j *job, h *etagHash) error {
 // A transfer that gives no byte for this long is taken for dead and begun again.
 const stallTimeout = time.Minute
 
-var errStalled = fmt.Errorf("no byte came for %s", stallTimeout)
+var errStalled = errors.New("no byte came for too long")
 
 // progressEvery is how many bytes of a chunk pass between two calls of Progress.
 const progressEvery = 4 << 20
@@ -158,7 +165,7 @@ const progressEvery = 4 << 20
 type chunkBody struct {
 	body     io.ReadCloser
 	progress func(bytes int64)
-	stall    *time.Timer
+	alive    func() // called when bytes came
 	etag     *etagHash
 	n        int64
 	told     int64 // of n, to progress
@@ -169,7 +176,7 @@ func (b *chunkBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.n += int64(n)
 	if n > 0 {
-		b.stall.Reset(stallTimeout)
+		b.alive()
 		if b.etag != nil {
 			_, _ = b.etag.Write(p[:n])
 		}
@@ -191,7 +198,6 @@ func (b *chunkBody) takeBack() {
 }
 
 func (b *chunkBody) close() {
-	b.stall.Stop()
 	_ = b.body.Close()
 	b.progress(b.n - b.told)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 )
@@ -20,6 +21,8 @@ type audit struct {
 	jobs    []*job
 	classes []*classAudit
 	total   int64 // bytes to read
+
+	patience time.Duration // with a transfer that gives no byte
 
 	mu       sync.Mutex // guards what follows, and all shards and classes
 	result   ArchiveResult
@@ -73,7 +76,7 @@ type filePart struct {
 var inMemoryFiles = [...]string{"indexcount", "proplengths", "version"}
 
 func newAudit(b *bucket.Bucket, c *Catalogue, o ArchiveOptions) *audit {
-	a := &audit{bucket: b, id: c.Backup().ID, options: o}
+	a := &audit{bucket: b, id: c.Backup().ID, options: o, patience: stallTimeout}
 	type classKey struct{ node, name string }
 	classes := map[classKey]*classAudit{}
 	shards := map[*classAudit]map[string]*shardAudit{}

@@ -25,6 +25,7 @@ import (
 var (
 	ErrNoSuchBackup = errors.New("no such backup")
 	ErrMalformed    = errors.New("malformed") // an object is there, and is not what Weaviate writes: truncated, or not JSON
+	ErrArchived     = errors.New("archived")  // a descriptor is in a storage class that has to be thawed (RestoreObject) before it can be read
 )
 
 const statusSuccess = "SUCCESS"
@@ -52,8 +53,8 @@ type Catalogue struct {
 // Backup is the backup's own descriptor.
 func (c *Catalogue) Backup() Descriptor { return c.Chain[0] }
 
-// ReadCatalogue reads backup_config.json, every node's backup.json and the chain of bases, and lists their objects. It wraps ErrNoSuchBackup and
-// ErrMalformed for the backup itself. What is wrong deeper down is told by Check; whatever S3 refuses to answer is an error, never a problem.
+// ReadCatalogue reads backup_config.json, every node's backup.json and the chain of bases, and lists their objects. It wraps ErrNoSuchBackup,
+// ErrMalformed and ErrArchived for the backup itself. What is wrong deeper down is told by Check; whatever S3 refuses to answer is an error, never a problem.
 func ReadCatalogue(ctx context.Context, b *bucket.Bucket, id string) (*Catalogue, error) {
 	d, err := ReadDescriptor(ctx, b, id)
 	if err != nil {
@@ -74,7 +75,7 @@ func ReadCatalogue(ctx context.Context, b *bucket.Bucket, id string) (*Catalogue
 	for i, name := range names {
 		group.Go(func() error {
 			parts[i], failures[i] = ReadNodeDescriptor(groupCtx, b, id, name)
-			if err := failures[i]; err != nil && !errors.Is(err, ErrNoSuchBackup) && !errors.Is(err, ErrMalformed) {
+			if err := failures[i]; !errors.Is(err, ErrNoSuchBackup) && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrArchived) {
 				return err
 			}
 			return nil
@@ -133,7 +134,8 @@ func listObjects(ctx context.Context, b *bucket.Bucket, id string) (map[string]O
 	return objects, nil
 }
 
-// ReadDescriptor reads <id>/backup_config.json. It wraps ErrNoSuchBackup when there is none, ErrMalformed when it cannot be parsed.
+// ReadDescriptor reads <id>/backup_config.json. It wraps ErrNoSuchBackup when there is none, ErrMalformed when it cannot be parsed, ErrArchived
+// when it must be thawed first.
 func ReadDescriptor(ctx context.Context, b *bucket.Bucket, id string) (Descriptor, error) {
 	d, err := fetch(ctx, b, b.Key(id, configObject), decodeDescriptor)
 	if err != nil {
@@ -142,7 +144,7 @@ func ReadDescriptor(ctx context.Context, b *bucket.Bucket, id string) (Descripto
 	return d, nil
 }
 
-// ReadNodeDescriptor reads <id>/<node>/backup.json. It wraps ErrNoSuchBackup when there is none, ErrMalformed when it cannot be parsed.
+// ReadNodeDescriptor reads <id>/<node>/backup.json. It wraps the same errors as ReadDescriptor.
 func ReadNodeDescriptor(ctx context.Context, b *bucket.Bucket, id, node string) (NodeDescriptor, error) {
 	d, err := fetch(ctx, b, b.Key(id, node, nodeObject), decodeNodeDescriptor)
 	if err != nil {
@@ -173,6 +175,9 @@ func fetch[T any](ctx context.Context, b *bucket.Bucket, key string, decode func
 		if isNotFound(err) {
 			return none, backoff.Permanent(fmt.Errorf("%w: there is no %s", ErrNoSuchBackup, url))
 		}
+		if isArchived(err) {
+			return none, backoff.Permanent(fmt.Errorf("%s is %w and must be thawed (RestoreObject) before it can be read", url, ErrArchived))
+		}
 		if err != nil {
 			return none, backoff.Permanent(fmt.Errorf("read %s: %w", url, err))
 		}
@@ -201,6 +206,12 @@ func (k *failureKeeper) Read(p []byte) (int, error) {
 		k.failure = err
 	}
 	return n, err
+}
+
+// isArchived says whether S3 answered that the object must be thawed before it can be read (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
+func isArchived(err error) bool {
+	var state *types.InvalidObjectState
+	return errors.As(err, &state)
 }
 
 // isNotFound says whether S3 answered that the object does not exist (and not that the bucket does not).

@@ -9,7 +9,7 @@ import (
 // ancestor exists, ended with SUCCESS, has the same compression, and started strictly before its child (weaviate-facts, tried on 1.38.5).
 func (c *Catalogue) readChain(ctx context.Context, id string, d Descriptor) error {
 	if d.ID != id {
-		c.problem(Problem{Backup: id, Key: c.bucket.Key(id, configObject)}, ProblemStatus, "its descriptor says that it is backup %q: was it copied under another name?", d.ID)
+		c.misnamed(id, d)
 		d.ID = id // the objects lie below the name that was asked for
 	}
 	c.Chain = []Descriptor{d}
@@ -29,11 +29,15 @@ func (c *Catalogue) readChain(ctx context.Context, id string, d Descriptor) erro
 			where.Detail = "backup " + child.ID + " builds on this backup, which has no descriptor, so Weaviate refuses to restore it"
 			c.missing = append(c.missing, where)
 			return nil
-		case errors.Is(err, ErrMalformed):
+		case errors.Is(err, ErrMalformed), errors.Is(err, ErrArchived):
 			c.problem(where, ProblemChain, "backup %s builds on this backup, whose descriptor cannot be read: %v", child.ID, err)
 			return nil
 		case err != nil:
 			return err
+		}
+		if base.ID != baseID {
+			c.misnamed(baseID, base)
+			base.ID = baseID
 		}
 		if base.Status != statusSuccess {
 			c.problem(where, ProblemChain, "backup %s builds on this backup, which has status %s, so Weaviate refuses to restore it", child.ID, base.Status)
@@ -45,11 +49,14 @@ func (c *Catalogue) readChain(ctx context.Context, id string, d Descriptor) erro
 			c.problem(where, ProblemChain, "it started at %s, not before backup %s (%s) that builds on it: it was made again under the same name, and Weaviate refuses to restore the chain",
 				base.StartedAt.UTC().Format(timeFormat), child.ID, child.StartedAt.UTC().Format(timeFormat))
 		}
-		base.ID = baseID
 		c.Chain = append(c.Chain, base)
 		child = base
 	}
 	return nil
+}
+
+func (c *Catalogue) misnamed(id string, d Descriptor) {
+	c.problem(Problem{Backup: id, Key: c.bucket.Key(id, configObject)}, ProblemIdentity, "its descriptor says that it is backup %q: was it copied under another name?", d.ID)
 }
 
 // inChain says whether id is one of the chain's backups.

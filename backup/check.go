@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 )
 
 // chunk is one object that a restore of the backup reads.
@@ -146,8 +148,8 @@ func (c *Catalogue) checkDescriptors() []Problem {
 	if d.Status != statusSuccess {
 		add(top, ProblemStatus, "its status is %s%s; only a backup with SUCCESS can be restored", d.Status, because(d.Error))
 	}
-	if len(d.Nodes) == 0 {
-		add(top, ProblemCollections, "it names no node, so it holds nothing")
+	if len(d.Collections()) == 0 {
+		add(top, ProblemCollections, "it names no collection, so it holds nothing")
 	}
 	var ofNodes int64
 	for _, name := range slices.Sorted(maps.Keys(d.Nodes)) {
@@ -165,7 +167,7 @@ func (c *Catalogue) checkDescriptors() []Problem {
 			add(at, ProblemStatus, "this node's part has status %s%s", node.Status, because(node.Error))
 		}
 		if node.ID != d.ID {
-			add(at, ProblemNodePart, "it is the descriptor of backup %q", node.ID)
+			add(at, ProblemIdentity, "it is the descriptor of backup %q", node.ID)
 		}
 		if got, want := cmp.Or(node.CompressionType, compressionGzip), d.compression(); got != want {
 			add(at, ProblemNodePart, "it says compression %s, the coordinator %s", got, want)
@@ -196,17 +198,19 @@ func (c *Catalogue) checkDescriptors() []Problem {
 	return problems
 }
 
-// hasSizes says whether the Weaviate that made the backup recorded sizes; old ones did not.
+// hasSizes says whether the Weaviate that made the backup recorded sizes; old ones did not. One size anywhere is enough, so that a lost one is noticed.
 func (c *Catalogue) hasSizes() bool {
-	if c.Backup().PreCompressionSizeBytes != 0 {
-		return true
-	}
+	sizes := c.Backup().PreCompressionSizeBytes
 	for _, n := range c.Backup().Nodes {
-		if n.PreCompressionSizeBytes != 0 {
-			return true
+		sizes |= n.PreCompressionSizeBytes
+	}
+	for _, n := range c.Nodes {
+		sizes |= n.PreCompressionSizeBytes
+		for _, class := range n.Classes {
+			sizes |= class.PreCompressionSizeBytes
 		}
 	}
-	return false
+	return sizes != 0
 }
 
 func because(message string) string {
@@ -271,11 +275,16 @@ func (c *Catalogue) unnamed(chunks []chunk) []Problem {
 		if parts == nil || parts[1] != id || named[key] {
 			continue
 		}
-		if _, read := c.Nodes[parts[2]]; !read {
+		_, known := c.Backup().Nodes[parts[2]]
+		if _, read := c.Nodes[parts[2]]; known && !read {
 			continue // that node's part has a problem of its own
 		}
+		says := "the node's descriptor does not name it"
+		if !known {
+			says = "the coordinator does not name its node"
+		}
 		where := chunk{backup: id, node: parts[2], collection: parts[3], key: key}
-		problems = append(problems, where.problem(ProblemChunkUnnamed, "the bucket holds this chunk and the node's descriptor does not name it; Weaviate restores without what is in it, as a success"))
+		problems = append(problems, where.problem(ProblemChunkUnnamed, "the bucket holds this chunk and %s; Weaviate restores without what is in it, as a success", says))
 	}
 	return problems
 }
@@ -355,7 +364,7 @@ func (c *Catalogue) explainMissing(ctx context.Context, missing []Problem) error
 				return ctx.Err()
 			}
 			for _, p := range byKey {
-				p.Detail += "; whether a delete marker hides it is not known: " + err.Error()
+				p.Detail += "; whether a delete marker hides it is not known: " + bucket.Explain(err).Error()
 			}
 		}
 	}

@@ -37,8 +37,8 @@ const (
 	// maxWindow is the zstd window that Weaviate's own decoder allows, the library's default; its encoder uses up to 16 MiB.
 	maxWindow = 64 << 20
 	// maxEntries bounds what one chunk can make us remember. A shard has some dozens of files, a big one some thousands.
-	maxEntries = 1 << 20
-	maxNames   = 128 << 20 // bytes of all names of one chunk
+	maxEntries = 1 << 18
+	maxNames   = 32 << 20 // bytes of all names of one chunk
 	readAhead  = 256 << 10
 	tarBlock   = 512
 )
@@ -139,7 +139,7 @@ func walk(plain io.Reader, compression string) ([]entry, *fault) {
 		if h.Typeflag != tar.TypeReg || sparse(h) {
 			return nil, faultf(ProblemChunkCorrupt, "entry %q is no regular file, and Weaviate writes no others", h.Name)
 		}
-		e := entry{name: h.Name, size: h.Size}
+		e := entry{name: strings.Clone(h.Name), size: h.Size} // a name from a PAX header is a piece of that header, of up to 1 MiB
 		if record, ok := h.PAXRecords[splitRecord]; ok {
 			e.split = true
 			if e.offset, err = strconv.ParseInt(record, 10, 64); err != nil || e.offset < 0 {

@@ -7,8 +7,11 @@ import (
 	"io"
 )
 
-// A descriptor has about 3 KB for each shard (its list of files). One of more than this is refused as malformed, not read into memory.
-const maxDescriptor = 2 << 30
+// More than this is refused as malformed, not read into memory. The coordinator lists the collections of each node, a node about 3 KB for each shard (its files).
+const (
+	maxDescriptor     = 256 << 20
+	maxNodeDescriptor = 2 << 30
+)
 
 func decodeDescriptor(r io.Reader) (Descriptor, error) {
 	var d Descriptor
@@ -28,7 +31,7 @@ func decodeDescriptor(r io.Reader) (Descriptor, error) {
 // decodeNodeDescriptor reads shard by shard: json.Decoder buffers the value that it decodes, and the whole document would be held twice.
 func decodeNodeDescriptor(r io.Reader) (NodeDescriptor, error) {
 	var d NodeDescriptor
-	dec := json.NewDecoder(io.LimitReader(r, maxDescriptor))
+	dec := json.NewDecoder(io.LimitReader(r, maxNodeDescriptor))
 	err := members(dec, func(name string) error {
 		switch name {
 		case "id":

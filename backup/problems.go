@@ -3,8 +3,9 @@ package backup
 // What can be wrong with a backup's objects. The words are stable: scripts and stored records hold them.
 const (
 	ProblemStatus         ProblemKind = "status"            // the backup, or a node's part of it, did not end with SUCCESS
+	ProblemIdentity       ProblemKind = "identity"          // a descriptor is of another backup than the folder it lies in
 	ProblemChain          ProblemKind = "chain"             // the chain of incremental bases breaks one of Weaviate's rules
-	ProblemNodePart       ProblemKind = "node-part"         // a node's backup.json is missing, truncated or not JSON
+	ProblemNodePart       ProblemKind = "node-part"         // a node's backup.json is missing, truncated, not JSON, or contradicts the coordinator
 	ProblemCollections    ProblemKind = "collections"       // the coordinator and a node disagree on what is in the backup
 	ProblemSizes          ProblemKind = "sizes"             // sizes do not add up
 	ProblemShard          ProblemKind = "shard"             // a chunk names an unknown shard, or a shard has no chunk
