@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -155,21 +156,18 @@ func freePorts(host string, n int) (int, error) {
 	return 0, fmt.Errorf("find %d free ports in a row on %s: %w", n, host, err)
 }
 
+// Below the ports that systems give to outgoing connections (from 32768 on Linux), and the node ports of Kubernetes: between the look and the server's own
+// listening, none of these is taken by a connection that somebody happens to make.
+const lowestPort, highestPort = 10_000, 29_999
+
 func portsInARow(host string, n int) (int, error) {
-	first := 0
+	first := lowestPort + rand.IntN(highestPort-lowestPort-n)
 	for i := range n {
-		port := 0
-		if i > 0 {
-			port = first + i
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port))) //nolint:noctx // it listens for a moment, on this machine
+		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(first+i))) //nolint:noctx // it listens for a moment, on this machine
 		if err != nil {
 			return 0, err
 		}
 		defer l.Close()
-		if i == 0 {
-			first = l.Addr().(*net.TCPAddr).Port
-		}
 	}
 	return first, nil
 }

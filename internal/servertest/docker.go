@@ -10,12 +10,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/weaviate-drill/weaviate-drill/internal/servers"
@@ -46,7 +49,7 @@ func Docker(t testing.TB) *client.Client {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.minio == nil {
-		shared.host = bridge.Network.IPAM.Config[0].Gateway.String()
+		shared.host = gateway(t, bridge.Network)
 	}
 	if _, err := docker.ImageInspect(t.Context(), WeaviateImage); err != nil {
 		if !errdefs.IsNotFound(err) {
@@ -55,6 +58,26 @@ func Docker(t testing.TB) *client.Client {
 		fatal(t, loadImage(t.Context(), docker))
 	}
 	return docker
+}
+
+// gateway is the address that this machine has on a bridge. Its IPAM configuration names it only sometimes, its network interface always has it.
+func gateway(t testing.TB, bridge network.Inspect) string {
+	t.Helper()
+	device, err := net.InterfaceByName(bridge.Options["com.docker.network.bridge.name"])
+	if err != nil {
+		Lacking(t, "a Docker daemon whose bridge is an interface of this machine: "+err.Error())
+	}
+	addresses, err := device.Addrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Is4() {
+			return prefix.Addr().String()
+		}
+	}
+	t.Fatalf("the bridge %s has no IPv4 address: %v", device.Name, addresses)
+	return ""
 }
 
 // loadImage makes the image that the official one is to a sandbox: one layer with the static binary, which is also the entrypoint.
