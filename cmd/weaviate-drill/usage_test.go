@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,4 +66,16 @@ func TestVersionAndCompletion(t *testing.T) {
 	do(t, t.TempDir(), "version").wants(t, evidence.Passed, "weaviate-drill dev (go1.")
 	do(t, t.TempDir(), "version", "--output", "json").wants(t, evidence.Passed, `"version":"dev"`)
 	do(t, t.TempDir(), "completion", "bash").wants(t, evidence.Passed, "__weaviate-drill")
+}
+
+func TestTheREADMEHasTheExitStatuses(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range exits {
+		if row := fmt.Sprintf("| %d | %s |", int(e.status), e.means); !strings.Contains(string(readme), row) {
+			t.Errorf("the README lacks the row %q", row)
+		}
+	}
 }
