@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/weaviate-drill
@@ -25,6 +25,32 @@ $(BIN)/weaviate-server: testdata/servers/weaviate/go.mod testdata/servers/weavia
 $(BIN)/minio: testdata/servers/minio/go.mod testdata/servers/minio/go.sum
 	@echo "building MinIO, which takes some minutes the first time"
 	@cd testdata/servers/minio && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/minio/minio
+
+.PHONY: cluster-servers
+cluster-servers: servers $(BIN)/kubernetes $(BIN)/pause $(BIN)/etcd $(BIN)/coredns ## build the real Kubernetes that the cluster tests run
+
+$(BIN)/kubernetes: testdata/servers/kubernetes/go.mod testdata/servers/kubernetes/go.sum testdata/servers/kubernetes/main.go
+	@echo "building Kubernetes, which takes some minutes the first time"
+	@cd testdata/servers/kubernetes && version=$$($(GO) list -m -f '{{.Version}}' k8s.io/kubernetes) && CGO_ENABLED=0 $(GO) build -trimpath \
+		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" -o $(CURDIR)/$@ .
+
+$(BIN)/pause: testdata/servers/kubernetes/pause/main.go
+	@cd testdata/servers/kubernetes && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ ./pause
+
+$(BIN)/etcd: testdata/servers/etcd/go.mod testdata/servers/etcd/go.sum testdata/servers/etcd/main.go
+	@cd testdata/servers/etcd && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ .
+
+$(BIN)/coredns: testdata/servers/coredns/go.mod testdata/servers/coredns/go.sum
+	@echo "building CoreDNS, which takes some minutes the first time"
+	@cd testdata/servers/coredns && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/coredns/coredns
+
+.PHONY: cluster-up
+cluster-up: cluster-servers ## a real Kubernetes of one node on this machine, as root on Linux; it stays until cluster-down
+	$(GO) run ./internal/cluster/cmd/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## remove that cluster and all that it made
+	$(GO) run ./internal/cluster/cmd/cluster down
 
 .PHONY: demo
 demo: build servers ## a whole drill on this machine: real Weaviate, real S3, nothing to configure
