@@ -45,6 +45,8 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 			return Corrupt, ruleSameWrite
 		case r.capture == 0:
 			return Corrupt, ruleNoCaptureDiffers
+		case restored.Updated > r.capture+r.margin:
+			return Corrupt, ruleWrittenRestored
 		case source.Updated > r.capture-r.margin:
 			return Drift, ruleUpdatedAfter
 		default:

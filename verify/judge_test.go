@@ -35,6 +35,7 @@ func TestJudge(t *testing.T) {
 		{"updated within the margin", r, at(1, capture-margin+1), at(1, 5), false, Drift, ruleUpdatedAfter},
 		{"updated just before the margin", r, at(1, capture-margin), at(1, 5), false, Corrupt, ruleNotExplained},
 		{"restored side newer", r, at(1, 5), at(1, capture+9), false, Corrupt, ruleNotExplained},
+		{"restored side newer than the backup", r, at(1, capture+5000), at(1, capture+margin+1), false, Corrupt, ruleWrittenRestored},
 		{"created anew, same update time", r, at(2, 5), at(1, 5), false, Corrupt, ruleNotExplained},
 		{"missing, old", r, at(1, capture-margin), nil, false, Lost, ruleLost},
 		{"missing, within the margin", r, at(1, capture-margin+1), nil, false, Drift, ruleWrittenAfter},
