@@ -121,9 +121,10 @@ func Source(t testing.TB) (*servers.Weaviate, *bucket.Bucket) {
 		b := newBucket(t, m, "backups")
 		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 		defer cancel()
-		w, err := servers.StartWeaviate(ctx, servers.WeaviateOptions{
-			Dir: sharedDir(t), Nodes: []string{"node1"}, APIKey: secret.New(APIKey), Env: servers.SourceEnv(m, b.Name, b.Path, secret.New(APIKey)),
-		})
+		env := servers.SourceEnv(m, b.Name, b.Path, secret.New(APIKey))
+		// No two segments are ever merged, so that what an incremental backup can borrow does not depend on when a compaction happens to run.
+		env["PERSISTENCE_LSM_MAX_SEGMENT_SIZE"] = "1KiB"
+		w, err := servers.StartWeaviate(ctx, servers.WeaviateOptions{Dir: sharedDir(t), Nodes: []string{"node1"}, APIKey: secret.New(APIKey), Env: env})
 		fatal(t, err)
 		shared.source, shared.bucket = w, b
 	}
