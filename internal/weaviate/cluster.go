@@ -27,11 +27,6 @@ func (c *Conn) Meta(ctx context.Context) (Meta, error) {
 	return m, err
 }
 
-// Ready says whether the server reports itself ready.
-func (c *Conn) Ready(ctx context.Context) error {
-	return c.Do(ctx, http.MethodGet, "/.well-known/ready", nil, nil)
-}
-
 // Node is a member of the cluster with the shards that it holds.
 type Node struct {
 	Name    string  `json:"name"`
