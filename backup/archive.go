@@ -28,8 +28,8 @@ type ArchiveOptions struct {
 // against the descriptors. From a base it reads the chunks with borrowed files, and counts only those files. The bucket must be that of the
 // catalogue. The error is S3's (denied, unreachable after repeated tries) or the context's; what is wrong with the backup is in the result.
 //
-// A flipped bit is seen by the checksums that gzip and zstd carry. An uncompressed chunk carries none: there the ETag is computed again where S3 makes it
-// from the content (see ArchiveResult.ETags). A chunk that somebody replaced has a new ETag that fits; only CompareObjects sees that.
+// A flipped bit is seen by the checksums that gzip and zstd carry. An uncompressed chunk carries none: it is held against the checksum that S3 keeps of the
+// object, and where there is none, the ETag is computed again if S3 makes it from the content (see ArchiveResult.ETags). A chunk that somebody replaced has a new ETag that fits; only CompareObjects sees that.
 func CheckArchive(ctx context.Context, b *bucket.Bucket, c *Catalogue, o ArchiveOptions) (ArchiveResult, error) {
 	began := time.Now()
 	if o.Concurrency <= 0 {
@@ -104,7 +104,8 @@ func (a *audit) read(ctx context.Context, j *job, reader *chunkReader) (reading,
 	}
 	body := &chunkBody{body: got.Body, progress: a.progress, alive: func() { stall.Reset(a.patience) }}
 	defer body.close()
-	if j.compression == compressionNone { // the others carry checksums of their own, and MD5 would only slow them down
+	// Compressed chunks carry checksums of their own, and where S3 keeps one of the whole object, the SDK compares it. MD5 would only slow these down.
+	if _, compared := s3.GetChecksumValidationMetadata(got.ResultMetadata); !compared && j.compression == compressionNone {
 		body.etag = newETagHash(a.bucket.Name, got)
 	}
 	entries, f := reader.read(body, j.compression)

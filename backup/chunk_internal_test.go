@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -190,6 +191,37 @@ func TestStall(t *testing.T) {
 			err = a.check(t.Context(), &job{chunk: chunk{key: "k"}, compression: compressionNone}, newReader(t))
 			if !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "s3://b/k") || requests != maxTries {
 				t.Errorf("after %d requests: %v", requests, err)
+			}
+		})
+	}
+}
+
+// A chunk sixteen times as big is read in the same memory.
+func TestMemoryDoesNotGrow(t *testing.T) {
+	block := make([]byte, 1<<20)
+	_, _ = rand.NewChaCha8([32]byte{7}).Read(block)
+	for _, compression := range compressions {
+		t.Run(compression, func(t *testing.T) {
+			peak := func(blocks int64) int64 {
+				chunk := chunkOf(t, compression, func(w *tar.Writer) error {
+					err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "c/s/file", Size: blocks << 20})
+					for i := int64(0); i < blocks && err == nil; i++ {
+						block[i]++ // no block is like another, so that windows fill
+						_, err = w.Write(block)
+					}
+					return err
+				})
+				reader := newReader(t)
+				return PeakHeap(func() {
+					if entries, f := reader.read(bytes.NewReader(chunk), compression); f != nil || len(entries) != 1 || entries[0].size != blocks<<20 {
+						t.Errorf("%v, fault %v", entries, f)
+					}
+				})
+			}
+			small, big := peak(12), peak(192)
+			t.Logf("peaks: %d KiB, %d KiB", small>>10, big>>10)
+			if big > small+4<<20 {
+				t.Errorf("12 MiB took %d bytes and 192 MiB %d", small, big)
 			}
 		})
 	}
