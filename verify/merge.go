@@ -117,7 +117,7 @@ func (c *cursor) peek(ctx context.Context) (*weaviate.Object, error) {
 		c.page, c.at = nil, 0
 		select {
 		case f := <-c.next:
-			if f.err == io.EOF { // not errors.Is: a broken connection wraps io.EOF, and is no end of the data
+			if f.err == io.EOF { //nolint:errorlint // a broken connection wraps io.EOF, and is no end of the data
 				c.end = true
 				break
 			}

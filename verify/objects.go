@@ -205,9 +205,9 @@ func (t *tally) judge(a, b *weaviate.Object) {
 	if a != nil && b != nil {
 		t.vectors += int64(len(a.Vectors))
 	}
-	switch {
-	case verdict == Match:
-	case verdict == Drift:
+	switch verdict {
+	case Match:
+	case Drift:
 		if len(t.drift) < t.MaxDifferences {
 			t.drift = append(t.drift, describe(t.part, a, b, verdict, rule))
 		}

@@ -231,7 +231,7 @@ func (i vectorIndex) answersItself(v weaviate.Vector) bool {
 		values = values[2:]
 	}
 	zero := len(bytes.Trim(values, "\x00")) == 0
-	return !i.Skip && !zero && !(v.Multi && i.Distance == "dot")
+	return !i.Skip && !zero && (!v.Multi || i.Distance != "dot")
 }
 
 // distanceToItself is the most that the server may give as the distance of v to itself, with room for rounding: nothing, or under the dot product the negative square of its length.

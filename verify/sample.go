@@ -131,7 +131,7 @@ func (c *comparison) probeEnd(ctx context.Context, conn *weaviate.Conn, p *part,
 		scan.Wait = c.throttle
 	}
 	page, err := scan.Next(ctx)
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // as in merge: a broken connection wraps io.EOF
 		return from, nil
 	}
 	if err != nil {

@@ -66,11 +66,11 @@ func (d *Document) Problems() []Problem {
 
 // Fault adds a problem of the key at path, which need not be there.
 func (d *Document) Fault(path, format string, args ...any) {
-	line, at := 0, path
-	for line = d.lines[at]; line == 0; line = d.lines[at] {
+	at := path
+	for d.lines[at] == 0 {
 		at = at[:max(0, strings.LastIndexAny(at, ".["))]
 	}
-	d.problems = append(d.problems, Problem{line, path, fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, Problem{d.lines[at], path, fmt.Sprintf(format, args...)})
 }
 
 // Decode fills into, whose fields have yaml tags; what the document does not have is left as it is. It is for documents without problems.

@@ -86,23 +86,6 @@ func (c *Conn) CancelBackup(ctx context.Context, id string, l Location) error {
 	return c.Do(ctx, http.MethodDelete, backend+"/"+url.PathEscape(id)+l.query(), nil, nil)
 }
 
-// BackupListing is one line of the server's list of backups in its own bucket and path.
-type BackupListing struct {
-	ID          string   `json:"id"`
-	Status      string   `json:"status"`
-	Collections []string `json:"classes"`
-	StartedAt   string   `json:"startedAt"`
-	CompletedAt string   `json:"completedAt"`
-	Size        float64  `json:"size"`
-}
-
-// ListBackups lists the backups that the server sees, the oldest first.
-func (c *Conn) ListBackups(ctx context.Context) ([]BackupListing, error) {
-	var list []BackupListing
-	err := c.Do(ctx, http.MethodGet, backend+"?order=asc", nil, &list)
-	return list, err
-}
-
 // RestoreRequest asks for a restore into this, empty, Weaviate.
 type RestoreRequest struct {
 	ID               string

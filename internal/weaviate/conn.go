@@ -105,7 +105,7 @@ func Dial(ctx context.Context, e Endpoint) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("weaviate %s: %w", e.URL, err)
 	}
-	var transportCredentials credentials.TransportCredentials = insecure.NewCredentials()
+	transportCredentials := insecure.NewCredentials()
 	if base.Scheme == "https" {
 		transportCredentials = credentials.NewTLS(trust)
 	}

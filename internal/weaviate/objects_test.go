@@ -70,7 +70,7 @@ func read(ctx context.Context, c *weaviate.Conn, r weaviate.Range) ([]weaviate.O
 	var all []weaviate.Object
 	for s := c.Scan(r); ; {
 		page, err := s.Next(ctx)
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a broken connection wraps io.EOF
 			return all, nil
 		}
 		if err != nil {

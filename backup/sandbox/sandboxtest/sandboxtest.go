@@ -202,7 +202,7 @@ func fails(t *testing.T, k Kind, spec sandbox.Spec, ctx context.Context, cause e
 	t.Helper()
 	i, err := k.New().Up(ctx, spec)
 	if err == nil {
-		_ = i.Down(context.Background())
+		_ = i.Down(context.WithoutCancel(ctx))
 		t.Fatal("it came up")
 	}
 	if cause != nil && !errors.Is(err, cause) {
