@@ -2,9 +2,9 @@
 // own, kubelet, kube-proxy, CoreDNS. It needs no image from anywhere: its images are made of the binaries that "make cluster-servers" builds.
 //
 // The node is one process with namespaces of its own (processes, mounts, network, host name), in which everything else runs. It sees the machine's files
-// read-only, and folders of the cluster's own in the place of /run, /tmp, /var/lib and /var/log. So its ports and iptables rules meet nobody else's, and
-// when that process ends, by whatever cause, the kernel ends all others and takes down every mount and network with them. Only the cgroups and the state
-// folder are left for Down to remove.
+// read-only, and folders of the cluster's own in the place of /run, /tmp (where volumes of type hostPath can be), /var/lib and /var/log. So its ports and
+// iptables rules meet nobody else's, and when that process ends, by whatever cause, the kernel ends all others and takes down every mount and network with
+// them. Only the cgroups and the state folder are left for Down to remove.
 //
 // Pods reach this machine at HostAddress, and nothing beyond it. The bridge plugin enforces no NetworkPolicy, and there is no storage class.
 package cluster

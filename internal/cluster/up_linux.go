@@ -376,7 +376,7 @@ func ready(ctx context.Context) error {
 	return wait(ctx, "kubelet", a.dnsReady)
 }
 
-// wait asks until there is no error. That of the end has the log's last lines of the part that should have answered.
+// wait asks until there is no error. That of the end has the last words of the part that should have answered, and of the node, which tells what parts ended.
 func wait(ctx context.Context, part string, ask func(context.Context) error) error {
 	for {
 		err := ask(ctx)
@@ -385,10 +385,14 @@ func wait(ctx context.Context, part string, ask func(context.Context) error) err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the cluster is not ready: %w: %w; %s says: %s", context.Cause(ctx), err, part, strings.ReplaceAll(servers.Tail(dir("log", part+".log"), 3), "\n", " | "))
+			return fmt.Errorf("the cluster is not ready (%w): %w; %s says: %s; node says: %s", context.Cause(ctx), err, part, lastWords(part), lastWords("node"))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+func lastWords(name string) string {
+	return strings.ReplaceAll(servers.Tail(dir("log", name+".log"), 2), "\n", " | ")
 }
 
 // lockState makes the state folder and keeps other programs from changing what is in it.
