@@ -1,0 +1,157 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+)
+
+// Instance is a Weaviate in a namespace of its own. Up returns it as a sandbox.Instance.
+type Instance struct {
+	cluster   *cluster
+	namespace string
+	drillID   string
+	nodes     []node
+	probe     corev1.PodSpec
+	tunnels   []*tunnel
+	endpoint  weaviate.Endpoint
+}
+
+// Endpoint is the first node: a port on the loopback that is forwarded through the API server, or, in the cluster, the name of its pod.
+func (i *Instance) Endpoint() weaviate.Endpoint { return i.endpoint }
+
+// Describe names the namespace and how to get at the API key.
+func (i *Instance) Describe() string {
+	return fmt.Sprintf(`Weaviate in namespace %s: "kubectl -n %s port-forward pod/%s %d" reaches it, the secret %s there holds its API key; remove it with "weaviate-drill gc" or "kubectl delete namespace %s"`,
+		i.namespace, i.namespace, i.nodes[0].pod, restPort, app, i.namespace)
+}
+
+// Down deletes the namespace and waits until it is gone, and with it the volumes that were made for it. It never deletes one without the labels of this drill.
+func (i *Instance) Down(ctx context.Context) error {
+	for _, t := range i.tunnels {
+		t.close()
+	}
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	found, err := i.get(ctx)
+	if err != nil || found == nil {
+		return err
+	}
+	if found.Labels[LabelManagedBy] != managedBy || found.Labels[LabelDrill] != i.drillID {
+		return fmt.Errorf("kubernetes sandbox: the namespace %s does not bear the labels %s=%s and %s=%s, so it is not this drill's and was not deleted",
+			i.namespace, LabelManagedBy, managedBy, LabelDrill, i.drillID)
+	}
+	volumes, err := i.volumes(ctx)
+	if err != nil {
+		return fmt.Errorf("kubernetes sandbox: volumes of namespace %s: %w", i.namespace, err)
+	}
+	// The very namespace that was looked at, and no later one of the same name.
+	err = i.cluster.CoreV1().Namespaces().Delete(ctx, i.namespace, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &found.UID}})
+	if err != nil && !apierrors.IsNotFound(err) && !lost(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("kubernetes sandbox: delete namespace %s: %w", i.namespace, err)
+	}
+	uid := found.UID
+	for {
+		now, err := i.get(ctx)
+		switch {
+		case err == nil && (now == nil || now.UID != uid):
+			return i.released(ctx, volumes)
+		case err == nil:
+			found = now
+			if now.DeletionTimestamp.IsZero() { // the request was lost
+				_ = i.cluster.CoreV1().Namespaces().Delete(ctx, i.namespace, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+			}
+		case !lost(err):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("kubernetes sandbox: namespace %s is not gone yet (%w): %s", i.namespace, ctx.Err(), stuck(found))
+		case <-time.After(look):
+		}
+	}
+}
+
+// get returns nil when there is no such namespace.
+func (i *Instance) get(ctx context.Context) (*corev1.Namespace, error) {
+	found, err := i.cluster.CoreV1().Namespaces().Get(ctx, i.namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes sandbox: namespace %s cannot be looked at, and may still be there: %w", i.namespace, err)
+	}
+	return found, nil
+}
+
+// stuck is what keeps a namespace from going: the namespace controller says so in its conditions, such as finalizers that nobody removes.
+func stuck(n *corev1.Namespace) string {
+	var why []string
+	for _, c := range n.Status.Conditions {
+		if c.Status == corev1.ConditionTrue {
+			why = append(why, oneLine(c.Message))
+		}
+	}
+	for _, f := range n.Spec.Finalizers {
+		if f != corev1.FinalizerKubernetes {
+			why = append(why, "finalizer "+string(f)+" of the namespace")
+		}
+	}
+	for _, f := range n.Finalizers {
+		why = append(why, "finalizer "+f+" of the namespace")
+	}
+	if len(why) == 0 {
+		return "the cluster does not say why"
+	}
+	return strings.Join(why, "; ")
+}
+
+// volumes are those that are bound to claims of the namespace.
+func (i *Instance) volumes(ctx context.Context) ([]string, error) {
+	claims, err := i.cluster.CoreV1().PersistentVolumeClaims(i.namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, c := range claims.Items {
+		if c.Spec.VolumeName != "" {
+			names = append(names, c.Spec.VolumeName)
+		}
+	}
+	return names, nil
+}
+
+// released waits until the volumes are gone too. They hold production data, and one whose class retains it stays for ever, as one that belongs to nobody.
+func (i *Instance) released(ctx context.Context, volumes []string) error {
+	for _, name := range volumes {
+		for {
+			volume, err := i.cluster.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				break
+			}
+			if err == nil && (volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.Namespace != i.namespace) { // freed, and given to another
+				break
+			}
+			if err == nil && volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain {
+				return fmt.Errorf("kubernetes sandbox: namespace %s is gone, but its volume %s is retained (its class says so) and holds restored data: delete it by hand, and use a class that deletes", i.namespace, name)
+			}
+			if err != nil && !lost(err) {
+				return fmt.Errorf("kubernetes sandbox: namespace %s is gone, but whether its volume %s is cannot be seen: %w", i.namespace, name, err)
+			}
+			select {
+			case <-ctx.Done():
+				return errors.Join(fmt.Errorf("kubernetes sandbox: namespace %s is gone, but its volume %s is not: %w", i.namespace, name, ctx.Err()), err)
+			case <-time.After(look):
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
+	"github.com/weaviate-drill/weaviate-drill/internal/secret"
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+)
+
+// reach finds the way to the first node and asks whether it is what spec describes. A node that is ready may not be reached for a moment: its name is not
+// known to every resolver at once, nor are network policies known to every machine.
+func (i *Instance) reach(ctx context.Context, spec sandbox.Spec, key secret.Value) error {
+	i.endpoint.APIKey = key
+	if i.cluster.inside != "" {
+		host := fmt.Sprintf("%s.%s.%s.svc", i.nodes[0].pod, serviceName, i.namespace)
+		i.endpoint.URL = "http://" + net.JoinHostPort(host, fmt.Sprint(restPort)) // plain, but never outside the cluster
+		i.endpoint.GRPC = net.JoinHostPort(host, fmt.Sprint(grpcPort))
+	} else {
+		rest, err := i.forward(restPort)
+		if err != nil {
+			return err
+		}
+		grpc, err := i.forward(grpcPort)
+		if err != nil {
+			return err
+		}
+		i.endpoint.URL, i.endpoint.GRPC = "http://"+rest, grpc
+	}
+	for began := time.Now(); ; {
+		err := spec.Fits(ctx, i.endpoint)
+		if err == nil || !errors.Is(err, weaviate.ErrUnreachable) || ctx.Err() != nil || time.Since(began) > grace {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(look):
+		}
+	}
+}
+
+// forward makes a tunnel to a port of the first node and returns its address on this machine.
+func (i *Instance) forward(port int) (string, error) {
+	address := i.cluster.CoreV1().RESTClient().Post().Resource("pods").Namespace(i.namespace).Name(i.nodes[0].pod).SubResource("portforward").URL()
+	websocket, err := portforward.NewSPDYOverWebsocketDialer(address, i.cluster.config)
+	if err != nil {
+		return "", fmt.Errorf("port-forward: %w", err)
+	}
+	transport, upgrader, err := spdy.RoundTripperFor(i.cluster.config)
+	if err != nil {
+		return "", fmt.Errorf("port-forward: %w", err)
+	}
+	// As kubectl does: clusters before 1.30, and some proxies, know the older way only.
+	dialer := portforward.NewFallbackDialer(websocket, spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, address), func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	t, err := openTunnel(dialer, port)
+	if err != nil {
+		return "", err
+	}
+	i.tunnels = append(i.tunnels, t)
+	return t.listener.Addr().String(), nil
+}
+
+// tunnel forwards connections to a port on the loopback through the API server to a port of a pod. Each has a way of its own through the API server, made
+// when it is opened and tried again while the API server does not answer: what is cut is a connection, never the tunnel. client-go's own PortForwarder ends with
+// its one connection.
+type tunnel struct {
+	listener net.Listener
+	dialer   httpstream.Dialer
+	port     int
+	ctx      context.Context // ends with the tunnel
+	cancel   context.CancelFunc
+}
+
+func openTunnel(dialer httpstream.Dialer, port int) (*tunnel, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it outlives the call that makes it
+	if err != nil {
+		return nil, fmt.Errorf("port-forward: %w", err)
+	}
+	t := &tunnel{listener: listener, dialer: dialer, port: port}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	go func() {
+		for {
+			local, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go t.serve(local)
+		}
+	}()
+	return t, nil
+}
+
+func (t *tunnel) close() {
+	t.cancel()
+	_ = t.listener.Close()
+}
+
+// serve carries one connection, until either side ends it or the tunnel is closed. There is nobody to tell an error to but the client, who sees its connection close.
+func (t *tunnel) serve(local net.Conn) {
+	defer local.Close()
+	remote, err := t.dial()
+	if err != nil {
+		return
+	}
+	defer remote.Close()
+	defer context.AfterFunc(t.ctx, func() {
+		_ = local.Close()
+		_ = remote.Close()
+	})()
+	headers := http.Header{}
+	headers.Set(corev1.PortHeader, fmt.Sprint(t.port))
+	headers.Set(corev1.PortForwardRequestIDHeader, "0")
+	headers.Set(corev1.StreamType, corev1.StreamTypeError)
+	failures, err := remote.CreateStream(headers)
+	if err != nil {
+		return
+	}
+	_ = failures.Close() // nothing is written to it
+	headers.Set(corev1.StreamType, corev1.StreamTypeData)
+	data, err := remote.CreateStream(headers)
+	if err != nil {
+		return
+	}
+	over := make(chan struct{}, 3)
+	go func() {
+		if message, err := io.ReadAll(failures); err != nil || len(message) > 0 { // the port of the pod refuses, or the connection is cut
+			over <- struct{}{}
+		}
+	}()
+	go func() {
+		_, _ = io.Copy(local, data)
+		over <- struct{}{}
+	}()
+	go func() {
+		if _, err := io.Copy(data, local); err != nil {
+			over <- struct{}{}
+		}
+		_ = data.Close() // the client may still wait for an answer
+	}()
+	select {
+	case <-over:
+	case <-remote.CloseChan():
+	}
+}
+
+// dial asks the API server for a way to the pod until it gives one, for as long as grace.
+func (t *tunnel) dial() (httpstream.Connection, error) {
+	for began := time.Now(); ; {
+		remote, _, err := t.dialer.Dial(portforward.PortForwardProtocolV1Name)
+		if err == nil || time.Since(began) > grace {
+			return remote, err
+		}
+		select {
+		case <-t.ctx.Done():
+			return nil, t.ctx.Err()
+		case <-time.After(look):
+		}
+	}
+}
