@@ -11,7 +11,7 @@ import (
 	"path"
 	"path/filepath"
 
-	"github.com/weaviate-drill/weaviate-drill/internal/cluster/image"
+	"github.com/weaviate-drill/weaviate-drill/internal/image"
 )
 
 const (

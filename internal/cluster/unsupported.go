@@ -6,7 +6,7 @@ import (
 	"context"
 	"io"
 
-	"github.com/weaviate-drill/weaviate-drill/internal/cluster/image"
+	"github.com/weaviate-drill/weaviate-drill/internal/image"
 )
 
 func Up(context.Context, io.Writer) error     { return ErrUnsupported }

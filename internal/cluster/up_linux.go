@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/weaviate-drill/weaviate-drill/internal/cluster/image"
+	"github.com/weaviate-drill/weaviate-drill/internal/image"
 	"github.com/weaviate-drill/weaviate-drill/internal/servers"
 )
 
@@ -154,10 +154,7 @@ func find() (*tools, error) {
 	t.images = []image.Image{
 		{Name: pauseImage, Binary: found["pause"], Path: "/pause"},
 		{Name: "coredns/coredns:" + t.dnsVersion, Binary: found["coredns"], Path: "/coredns"},
-		{
-			Name: weaviate, Binary: found["weaviate-server"], Path: "/bin/weaviate", Args: []string{"--host", "0.0.0.0", "--port", "8080", "--scheme", "http"},
-			Folders: []string{"/var/lib/weaviate"},
-		},
+		image.Weaviate(weaviate, found["weaviate-server"]),
 		{Name: MinIOImage, Binary: found["minio"], Path: "/usr/bin/minio", Args: []string{"server", "/data"}, Folders: []string{"/data"}},
 	}
 	return t, err

@@ -1,19 +1,10 @@
 package servertest
 
 import (
-	"archive/tar"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -21,6 +12,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"github.com/weaviate-drill/weaviate-drill/internal/image"
 	"github.com/weaviate-drill/weaviate-drill/internal/servers"
 )
 
@@ -80,38 +72,16 @@ func gateway(t testing.TB, bridge network.Inspect) string {
 	return ""
 }
 
-// loadImage makes the image that the official one is to a sandbox: one layer with the static binary, which is also the entrypoint.
+// loadImage makes the image that the official one is to a sandbox.
 func loadImage(ctx context.Context, docker *client.Client) error {
 	bin, err := servers.Find("weaviate-server")
-	if err != nil {
-		return err
-	}
-	// A tar header needs the layer's size, and the configuration its digest, before the layer: it is written twice.
-	digest, size := sha256.New(), new(counter)
-	if err := writeLayer(io.MultiWriter(digest, size), bin); err != nil {
-		return err
-	}
-	config, err := json.Marshal(map[string]any{
-		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Entrypoint": []string{"/bin/weaviate"}, "Cmd": []string{"--host", "0.0.0.0", "--port", "8080", "--scheme", "http"}},
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + hex.EncodeToString(digest.Sum(nil))}},
-	})
-	if err != nil {
-		return err
-	}
-	manifest, err := json.Marshal([]map[string]any{{"Config": "config.json", "RepoTags": []string{WeaviateImage}, "Layers": []string{"layer.tar"}}})
 	if err != nil {
 		return err
 	}
 	archive, w := io.Pipe()
 	defer archive.Close()
 	go func() {
-		image := tar.NewWriter(w)
-		err := errors.Join(
-			file(image, "manifest.json", 0o644, manifest), file(image, "config.json", 0o644, config),
-			image.WriteHeader(&tar.Header{Name: "layer.tar", Mode: 0o644, Size: int64(*size)}), writeLayer(image, bin), image.Close(),
-		)
-		_ = w.CloseWithError(err)
+		_ = w.CloseWithError(image.Weaviate(WeaviateImage, bin).Write(w))
 	}()
 	loaded, err := docker.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
 	if err != nil {
@@ -119,55 +89,5 @@ func loadImage(ctx context.Context, docker *client.Client) error {
 	}
 	defer loaded.Close()
 	_, err = io.Copy(io.Discard, loaded)
-	return err
-}
-
-type counter int64
-
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
-	return len(p), nil
-}
-
-// writeLayer writes the image's only layer; the same each time.
-func writeLayer(w io.Writer, bin string) error {
-	layer := tar.NewWriter(w)
-	for _, dir := range []tar.Header{{Name: "bin/", Mode: 0o755}, {Name: "tmp/", Mode: 0o1777}, {Name: "etc/ssl/certs/", Mode: 0o755}, {Name: "var/lib/weaviate/", Mode: 0o755}} {
-		dir.Typeflag = tar.TypeDir
-		if err := layer.WriteHeader(&dir); err != nil {
-			return err
-		}
-	}
-	const roots = "etc/ssl/certs/ca-certificates.crt"
-	if certificates, err := os.ReadFile("/" + roots); err == nil {
-		if err := file(layer, roots, 0o644, certificates); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	binary, err := os.Open(bin)
-	if err != nil {
-		return err
-	}
-	defer binary.Close()
-	info, err := binary.Stat()
-	if err != nil {
-		return err
-	}
-	if err := layer.WriteHeader(&tar.Header{Name: "bin/weaviate", Mode: 0o755, Size: info.Size()}); err != nil {
-		return err
-	}
-	if _, err := io.Copy(layer, binary); err != nil {
-		return fmt.Errorf("%s: %w", bin, err)
-	}
-	return layer.Close()
-}
-
-func file(w *tar.Writer, name string, mode int64, content []byte) error {
-	if err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(content)), ModTime: time.Unix(0, 0)}); err != nil {
-		return err
-	}
-	_, err := w.Write(content)
 	return err
 }

@@ -26,6 +26,13 @@ type Image struct {
 	Folders []string // absolute paths
 }
 
+// Weaviate is an image of a Weaviate server as the official one is to whoever runs it: the same entrypoint, arguments and data folder.
+func Weaviate(name, binary string) Image {
+	return Image{
+		Name: name, Binary: binary, Path: "/bin/weaviate", Args: []string{"--host", "0.0.0.0", "--port", "8080", "--scheme", "http"}, Folders: []string{"/var/lib/weaviate"},
+	}
+}
+
 // Write writes the image as "docker load" and "ctr images import" read it. The same binary gives the same bytes each time.
 func (i Image) Write(w io.Writer) error {
 	// A tar header needs the layer's size, and the configuration its digest, before the layer: it is written twice.
