@@ -28,7 +28,7 @@ type ArchiveOptions struct {
 // against the descriptors. From a base it reads the chunks with borrowed files, and counts only those files. The bucket must be that of the
 // catalogue. The error is S3's (denied, unreachable after repeated tries) or the context's; what is wrong with the backup is in the result.
 //
-// A flipped bit is seen by the checksums that gzip and zstd carry. An uncompressed chunk carries none: it is held against the checksum that S3 keeps of the
+// A flipped bit is seen by the checksums that gzip and zstd carry, if it changes anything of the content. An uncompressed chunk carries none: it is held against the checksum that S3 keeps of the
 // object, and where there is none, the ETag is computed again if S3 makes it from the content (see ArchiveResult.ETags). A chunk that somebody replaced has a new ETag that fits; only CompareObjects sees that.
 func CheckArchive(ctx context.Context, b *bucket.Bucket, c *Catalogue, o ArchiveOptions) (ArchiveResult, error) {
 	began := time.Now()

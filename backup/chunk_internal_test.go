@@ -66,6 +66,17 @@ func newReader(t testing.TB) *chunkReader {
 	return r
 }
 
+// ChunkReader gives other tests what reads a chunk, and tells what is wrong with it.
+func ChunkReader(t testing.TB) func(content []byte, compression string) ProblemKind {
+	reader := newReader(t)
+	return func(content []byte, compression string) ProblemKind {
+		if _, f := reader.read(bytes.NewReader(content), compression); f != nil {
+			return f.kind
+		}
+		return ""
+	}
+}
+
 // zeros reads as so many zero bytes.
 func zeros(n int64) io.Reader { return io.LimitReader(zeroReader{}, n) }
 

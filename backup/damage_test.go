@@ -138,6 +138,17 @@ func tarEntries(t testing.TB, content []byte) []tarEntry {
 	}
 }
 
+// repeatLast puts the last file of an uncompressed chunk into it once more, and returns its name.
+func repeatLast(t testing.TB, b *bucket.Bucket, key string) string {
+	t.Helper()
+	content := get(t, b, key)
+	all := tarEntries(t, content)
+	last, before := all[len(all)-1], all[len(all)-2]
+	begin, end := before.at+(before.Size+511)/512*512, last.at+(last.Size+511)/512*512 // of the last one, with its headers
+	put(t, b, key, slices.Concat(content[:end], content[begin:]))
+	return last.Name
+}
+
 // damage is one thing that can happen to a backup, and what must be found then.
 type damage struct {
 	name, backup string
@@ -248,14 +259,13 @@ func TestDamagedChunks(t *testing.T) {
 		}, "", backup.ProblemFileBroken},
 		{"file twice", "none", func(t *testing.T, b *bucket.Bucket) (string, []string) {
 			c := chunksOf(t, b, "none", "SamplePlain")[0]
-			content := get(t, b, c.key)
-			all := tarEntries(t, content)
-			last := all[len(all)-1]
-			begin := all[len(all)-2].at + (all[len(all)-2].Size+511)/512*512 // the last entry, with its headers
-			end := last.at + (last.Size+511)/512*512
-			put(t, b, c.key, slices.Concat(content[:end], content[begin:]))
-			return where(c, "SamplePlain", last.Name, "is twice in the chunks")
+			twice := repeatLast(t, b, c.key)
+			return where(c, "SamplePlain", twice, "is twice in the chunks")
 		}, "", backup.ProblemFileBroken},
+		{"an in-memory file twice", "none", func(t *testing.T, b *bucket.Bucket) (string, []string) {
+			c := chunksOf(t, b, "none", "SampleEmpty")[0]
+			return where(c, "SampleEmpty", "1 of 4 files", repeatLast(t, b, c.key))
+		}, "", backup.ProblemFileExtra},
 		{"an in-memory file lost", "none", func(t *testing.T, b *bucket.Bucket) (string, []string) {
 			c := chunksOf(t, b, "none", "SampleEmpty")[0]
 			content := get(t, b, c.key)
