@@ -126,12 +126,13 @@ type Copy struct {
 
 // Sandbox is where the backup is restored.
 type Sandbox struct {
-	// "process": Weaviate as processes of this machine; "docker": as containers; "external": one that is there already, is empty, and is like the source.
-	Kind     string         `yaml:"kind" jsonschema:"enum=process,enum=docker,enum=external"`
-	Process  ProcessSandbox `yaml:"process"`
-	Docker   DockerSandbox  `yaml:"docker"`
-	External *Server        `yaml:"external"`
-	S3       SandboxS3      `yaml:"s3"`
+	// "process": Weaviate as processes of this machine; "docker": as containers; "kubernetes": in a namespace of its own; "external": one that is there already, is empty, and is like the source.
+	Kind       string            `yaml:"kind" jsonschema:"enum=process,enum=docker,enum=kubernetes,enum=external"`
+	Process    ProcessSandbox    `yaml:"process"`
+	Docker     DockerSandbox     `yaml:"docker"`
+	Kubernetes KubernetesSandbox `yaml:"kubernetes"`
+	External   *Server           `yaml:"external"`
+	S3         SandboxS3         `yaml:"s3"`
 }
 
 // ProcessSandbox is a Weaviate as processes of this machine.
@@ -152,11 +153,45 @@ type DockerSandbox struct {
 	CPUs float64 `yaml:"cpus" jsonschema:"minimum=0,maximum=1024"`
 }
 
+// KubernetesSandbox is a Weaviate in a namespace of its own in a Kubernetes cluster.
+type KubernetesSandbox struct {
+	// Kubeconfig file. Default: KUBECONFIG, ~/.kube/config, or in a pod its own cluster.
+	Kubeconfig string `yaml:"kubeconfig"`
+	// Context of the kubeconfig. Default: its current one.
+	Context string `yaml:"context"`
+	// Image of the server. Default: semitechnologies/weaviate with the source's version as tag.
+	Image string `yaml:"image"`
+	// Secrets to pull it with, as namespace/name; they are copied into the sandbox.
+	PullSecrets []string `yaml:"pull_secrets"`
+	// CPU that each pod requests.
+	CPU string `yaml:"cpu" jsonschema:"title=quantity"`
+	// Memory that each pod requests and may use.
+	Memory string `yaml:"memory" jsonschema:"title=quantity"`
+	// Storage class of each node's volume. Default: an emptyDir, a folder on the disk of the cluster's node.
+	StorageClass string `yaml:"storage_class"`
+	// Size of each node's data.
+	Size string `yaml:"size" jsonschema:"title=quantity"`
+	// Labels of the cluster's nodes that the pods may run on.
+	NodeSelector map[string]string `yaml:"node_selector"`
+	// Keys of taints that the pods tolerate, whatever their value.
+	Tolerate []string `yaml:"tolerate"`
+	// Priority class of the pods.
+	PriorityClass string `yaml:"priority_class"`
+	// Topology keys over which the pods are spread where possible.
+	SpreadOver []string `yaml:"spread_over"`
+	// Annotations of the service account, such as eks.amazonaws.com/role-arn. With a role the sandbox needs no keys.
+	ServiceAccountAnnotations map[string]string `yaml:"service_account_annotations"`
+	// The only addresses that the sandbox reaches besides DNS and its own nodes. Default: every address but the machine's metadata service, on the port of S3.
+	S3CIDRs []string `yaml:"s3_cidrs"`
+	// How long its pods may take to be ready.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
 // SandboxS3 says how the sandbox reaches the bucket where that differs from the tool's own way. An external sandbox has settings of its own.
 type SandboxS3 struct {
 	// Address of the S3-compatible server as the sandbox reaches it. Default: bucket.endpoint.
 	Endpoint string `yaml:"endpoint" jsonschema:"title=URL"`
-	// Access key of the sandbox. Default: the tool's own credentials.
+	// Access key of the sandbox. Default: the tool's own credentials; for kubernetes none, because there a role is the better way.
 	AccessKeyID secret.Ref `yaml:"access_key_id"`
 	// Secret of that access key.
 	SecretAccessKey secret.Ref `yaml:"secret_access_key"`
@@ -203,7 +238,7 @@ func defaults() *Config {
 	return &Config{
 		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour},
 		Restore:  Restore{From: backup.InPlace, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
-		Sandbox:  Sandbox{Kind: "process"},
+		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{CPU: "500m", Memory: "4Gi", Size: "10Gi", Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: verify.LevelFull, Sample: 1000, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
 		Policy:   Policy{FailOn: bucket.High},
 		Evidence: Evidence{Dir: "evidence"},
@@ -289,14 +324,14 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		fault("sandbox.external", "is missing: sandbox.kind: external needs to know where it is")
 	}
 	s3 := c.Sandbox.S3
-	if u, err := url.Parse(cmp.Or(s3.Endpoint, c.Bucket.Endpoint)); err == nil && c.Sandbox.Kind == "docker" && loopback(u.Hostname()) {
+	if u, err := url.Parse(cmp.Or(s3.Endpoint, c.Bucket.Endpoint)); err == nil && (c.Sandbox.Kind == "docker" || c.Sandbox.Kind == "kubernetes") && loopback(u.Hostname()) {
 		fault("sandbox.s3.endpoint", "must be an address that containers reach: on the loopback of this machine they find only themselves")
 	}
 	if (s3.AccessKeyID == "") != (s3.SecretAccessKey == "") || s3.SessionToken != "" && s3.AccessKeyID == "" {
 		fault("sandbox.s3", "access_key_id and secret_access_key go together, and session_token with them")
 	}
 	for path, d := range map[string]time.Duration{
-		"backup.timeout": c.Backup.Timeout, "restore.timeout": c.Restore.Timeout, "verify.index_timeout": c.Verify.IndexTimeout, "verify.clock_skew": c.Verify.ClockSkew,
+		"backup.timeout": c.Backup.Timeout, "restore.timeout": c.Restore.Timeout, "sandbox.kubernetes.timeout": c.Sandbox.Kubernetes.Timeout, "verify.index_timeout": c.Verify.IndexTimeout, "verify.clock_skew": c.Verify.ClockSkew,
 	} {
 		if d <= 0 {
 			fault(path, "must be longer than 0s")

@@ -3,9 +3,13 @@ package drill
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/docker"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/external"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/kubernetes"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/process"
 )
 
@@ -16,6 +20,9 @@ var places = map[string]func(*Config) (sandbox.Sandbox, error){
 	},
 	"docker": func(c *Config) (sandbox.Sandbox, error) {
 		return docker.New(docker.Options(c.Sandbox.Docker)), nil
+	},
+	"kubernetes": func(c *Config) (sandbox.Sandbox, error) {
+		return kubernetes.New(c.Sandbox.Kubernetes.options()), nil
 	},
 	"external": func(c *Config) (sandbox.Sandbox, error) {
 		endpoint, err := c.Sandbox.External.Endpoint()
@@ -33,4 +40,22 @@ func (c *Config) OpenSandbox() (sandbox.Sandbox, error) {
 		return nil, fmt.Errorf("%w: sandbox.kind %q is not known", ErrConfig, c.Sandbox.Kind)
 	}
 	return open(c)
+}
+
+// options are those of the sandbox. The schema has let through only quantities that parse.
+func (k KubernetesSandbox) options() kubernetes.Options {
+	memory := resource.MustParse(k.Memory)
+	o := kubernetes.Options{
+		Kubeconfig: k.Kubeconfig, Context: k.Context, Image: k.Image, PullSecrets: k.PullSecrets, StorageClass: k.StorageClass, Size: resource.MustParse(k.Size),
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(k.CPU), corev1.ResourceMemory: memory},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: memory},
+		},
+		NodeSelector: k.NodeSelector, PriorityClass: k.PriorityClass, SpreadOver: k.SpreadOver,
+		ServiceAccountAnnotations: k.ServiceAccountAnnotations, S3CIDRs: k.S3CIDRs, Timeout: k.Timeout,
+	}
+	for _, key := range k.Tolerate {
+		o.Tolerations = append(o.Tolerations, corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists})
+	}
+	return o
 }

@@ -29,6 +29,7 @@ var forms = map[string]jsonschema.Schema{
 	"reference to a secret": {Pattern: `^(env|file):.+$`, Examples: []any{"env:NAME", "file:/path"}},
 	"URL":                   {Pattern: `^https?://[^/?#@\s]+/?$`, Examples: []any{"https://host.example:8443"}},
 	"host and port":         {Pattern: `^(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}$`, Examples: []any{"host.example:50051"}},
+	"quantity":              {Pattern: `^[0-9]+(\.[0-9]+)?(m|[kMGT]|[KMGT]i)?$`, Examples: []any{"500m", "4Gi"}},
 	"size":                  {Pattern: `^[0-9]+(\.[0-9]+)?[KMGT]iB?$`, Examples: []any{"4GiB"}},
 	"bucket name":           {Pattern: `^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`, Examples: []any{"weaviate-backups"}},
 	"backup id":             {Pattern: `^[a-z0-9_-]+$`, Examples: []any{"drill-20261124-222655-k3f9x2"}},
