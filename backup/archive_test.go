@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -258,6 +259,41 @@ func TestBrokenConnection(t *testing.T) {
 			is(t, err, io.ErrUnexpectedEOF, "read chunk s3://"+b.Name)
 			if r.Chunks != 0 {
 				t.Errorf("a result beside the error: %+v", r)
+			}
+		})
+	}
+}
+
+// A descriptor whose transfer breaks is read again, and is never taken for one that is truncated.
+func TestBrokenDescriptor(t *testing.T) {
+	b := finished(t, "gzip")
+	for _, key := range []string{configKey(b, "gzip"), partKey(b, "gzip")} {
+		t.Run(path.Base(key), func(t *testing.T) {
+			var reads atomic.Int64
+			breaks := func(times int64) *bucket.Bucket {
+				reads.Store(0)
+				return through(t, b, func(r *http.Response) error {
+					if strings.HasSuffix(r.Request.URL.Path, key) && reads.Add(1) <= times {
+						// After so much white space that the answer has left the proxy when the connection breaks.
+						content, err := io.ReadAll(r.Body)
+						if err != nil {
+							return err
+						}
+						r.Body = &cut{io.NopCloser(bytes.NewReader(append(bytes.Repeat([]byte(" "), 100_000), content...))), 100_000 + len(content)/2}
+						r.ContentLength += 100_000
+						r.Header.Set("Content-Length", fmt.Sprint(r.ContentLength))
+					}
+					return nil
+				})
+			}
+			none(t, check(t, catalogue(t, breaks(1), "gzip")).Problems)
+			if reads.Load() != 2 {
+				t.Errorf("read %d times", reads.Load())
+			}
+			_, err := backup.ReadCatalogue(t.Context(), breaks(1000), "gzip")
+			is(t, err, io.ErrUnexpectedEOF, "read s3://"+b.Name+"/"+key)
+			if errors.Is(err, backup.ErrMalformed) || reads.Load() < 2 {
+				t.Errorf("after %d reads %v", reads.Load(), err)
 			}
 		})
 	}
