@@ -88,7 +88,7 @@ func (r *run) posture(ctx context.Context) error {
 // The values of backup.id that are no ids.
 const (
 	NewBackup    = "new"
-	LatestBackup = "latest"
+	LatestBackup = backup.Latest
 )
 
 // backUp makes a backup, or finds the one that is to be drilled.

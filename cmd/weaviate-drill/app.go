@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	drill "github.com/weaviate-drill/weaviate-drill"
+	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/rto/report"
 )
@@ -123,6 +124,37 @@ func (a *app) config() (*drill.Config, error) {
 		a.log.Warn(w)
 	}
 	return c, nil
+}
+
+// setting is what a command that looks into the bucket works with.
+type setting struct {
+	form   string // of the result
+	config *drill.Config
+	store  *evidence.Store
+	bucket *bucket.Bucket // can be listed
+}
+
+func (a *app) setting(c *cobra.Command) (s setting, err error) {
+	if s.form, err = a.resultForm(); err != nil {
+		return s, err
+	}
+	if s.config, err = a.config(); err != nil {
+		return s, err
+	}
+	if s.store, err = evidence.Open(s.config.Evidence.Dir); err != nil {
+		return s, err
+	}
+	s.bucket, err = openBucket(c, s.config)
+	return s, err
+}
+
+// openBucket also proves that it can be listed.
+func openBucket(c *cobra.Command, cfg *drill.Config) (*bucket.Bucket, error) {
+	b, err := bucket.Open(c.Context(), cfg.Bucket.Options())
+	if err != nil {
+		return nil, err
+	}
+	return b, b.Reachable(c.Context())
 }
 
 // look is how reports are rendered on standard output.

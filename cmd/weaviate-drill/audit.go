@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	drill "github.com/weaviate-drill/weaviate-drill"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/rto/report"
@@ -23,41 +22,24 @@ Only the sections bucket and policy of the configuration are used. docs/checks.m
   weaviate-drill audit --output markdown > audit.md`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			form, err := a.resultForm()
-			if err != nil {
-				return err
-			}
-			cfg, err := a.config()
-			if err != nil {
-				return err
-			}
-			b, err := a.openBucket(c, cfg)
+			s, err := a.setting(c)
 			if err != nil {
 				return err
 			}
 			now := time.Now()
-			findings, err := bucket.Audit(c.Context(), b, now)
+			findings, err := bucket.Audit(c.Context(), s.bucket, now)
 			if err != nil {
 				return err
 			}
-			findings = bucket.ApplyWaivers(findings, cfg.Policy.Waivers, now)
-			if err := report.Findings(a.stdout, form, findings, a.look()); err != nil {
+			findings = bucket.ApplyWaivers(findings, s.config.Policy.Waivers, now)
+			if err := report.Findings(a.stdout, s.form, findings, a.look()); err != nil {
 				return err
 			}
-			if n := len(bucket.Violations(findings, cfg.Policy.FailOn)); n > 0 {
-				a.log.Warn(fmt.Sprintf("%d findings at or above %s", n, cfg.Policy.FailOn))
+			if n := len(bucket.Violations(findings, s.config.Policy.FailOn)); n > 0 {
+				a.log.Warn(fmt.Sprintf("%d findings at or above %s", n, s.config.Policy.FailOn))
 				return outcome(evidence.Policy)
 			}
 			return nil
 		},
 	}
-}
-
-// openBucket also proves that it can be listed.
-func (a *app) openBucket(c *cobra.Command, cfg *drill.Config) (*bucket.Bucket, error) {
-	b, err := bucket.Open(c.Context(), cfg.Bucket.Options())
-	if err != nil {
-		return nil, err
-	}
-	return b, b.Reachable(c.Context())
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -35,29 +34,17 @@ sees whether any was written again.`,
   weaviate-drill backup create --id before-release-42`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			form, err := a.resultForm()
+			s, err := a.setting(c)
 			if err != nil {
 				return err
 			}
-			cfg, err := a.config()
-			if err != nil {
-				return err
-			}
-			store, err := evidence.Open(cfg.Evidence.Dir)
-			if err != nil {
-				return err
-			}
-			b, err := a.openBucket(c, cfg)
-			if err != nil {
-				return err
-			}
-			conn, err := dial(c, "source", cfg.Source.Server)
+			conn, err := dial(c, "source", s.config.Source.Server)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
-			made, err := backup.Create(c.Context(), conn, b, backup.CreateOptions{
-				Request: cfg.BackupRequest(id), Timeout: cfg.Backup.Timeout, Log: a.log,
+			made, err := backup.Create(c.Context(), conn, s.bucket, backup.CreateOptions{
+				Request: s.config.BackupRequest(id), Timeout: s.config.Backup.Timeout, Log: a.log,
 				Progress: func(p backup.Progress) {
 					a.progress.show(drill.Progress{Phase: rto.Backup, Done: p.Bytes, Total: p.Total, Unit: "bytes", Detail: p.Status})
 				},
@@ -65,12 +52,12 @@ sees whether any was written again.`,
 			if err != nil {
 				return err
 			}
-			catalogue, err := backup.ReadCatalogue(c.Context(), b, made.ID)
+			catalogue, err := backup.ReadCatalogue(c.Context(), s.bucket, made.ID)
 			if err != nil {
 				return err
 			}
 			if !made.Attached {
-				if err := store.PutInventory(drill.Inventory(b, catalogue)); err != nil {
+				if err := s.store.PutInventory(drill.Inventory(s.bucket, catalogue)); err != nil {
 					return err
 				}
 			}
@@ -79,13 +66,18 @@ sees whether any was written again.`,
 				return err
 			}
 			a.close()
-			if form == "json" {
-				return json.NewEncoder(a.stdout).Encode(made)
+			if s.form == "json" {
+				err = json.NewEncoder(a.stdout).Encode(made)
+			} else {
+				err = report.Backups(a.stdout, s.form, []backup.Listing{catalogue.Listing()}, a.look())
 			}
-			if err := report.Backups(a.stdout, form, []backup.Listing{catalogue.Listing()}, a.look()); err != nil {
+			if err != nil {
 				return err
 			}
-			return a.problems(result.Problems)
+			for _, p := range result.Problems {
+				_, _ = fmt.Fprintln(a.stderr, p)
+			}
+			return sound(result.Problems)
 		},
 	}
 	c.Flags().StringVar(&id, "id", "", "`id` of the new backup: small letters, digits, _ and - (default: a new one)")
@@ -105,8 +97,8 @@ func dial(c *cobra.Command, section string, s drill.Server) (*weaviate.Conn, err
 	return conn, nil
 }
 
-// problems gives the exit status of a check.
-func (a *app) problems(problems []backup.Problem) error {
+// sound gives the exit status of a check.
+func sound(problems []backup.Problem) error {
 	if len(problems) > 0 {
 		return outcome(evidence.DataFailed)
 	}
@@ -120,23 +112,15 @@ func (a *app) backupListCommand() *cobra.Command {
 		Example: "  weaviate-drill backup list --output json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			form, err := a.resultForm()
+			s, err := a.setting(c)
 			if err != nil {
 				return err
 			}
-			cfg, err := a.config()
+			list, err := backup.List(c.Context(), s.bucket)
 			if err != nil {
 				return err
 			}
-			b, err := a.openBucket(c, cfg)
-			if err != nil {
-				return err
-			}
-			list, err := backup.List(c.Context(), b)
-			if err != nil {
-				return err
-			}
-			return report.Backups(a.stdout, form, list, a.look())
+			return report.Backups(a.stdout, s.form, list, a.look())
 		},
 	}
 }
@@ -167,28 +151,16 @@ Where the evidence knows the backup's objects from when it was made, they are co
 }
 
 func (a *app) checkBackup(c *cobra.Command, id string, archive bool) error {
-	form, err := a.resultForm()
+	s, err := a.setting(c)
 	if err != nil {
 		return err
 	}
-	cfg, err := a.config()
-	if err != nil {
-		return err
+	if id == backup.Latest { // any other can be looked at even while it runs or when it failed: the check says so
+		if id, err = backup.Resolve(c.Context(), s.bucket, id); err != nil {
+			return err
+		}
 	}
-	store, err := evidence.Open(cfg.Evidence.Dir)
-	if err != nil {
-		return err
-	}
-	b, err := a.openBucket(c, cfg)
-	if err != nil {
-		return err
-	}
-	// A backup that is still running or failed can be looked at all the same: the check says so.
-	id, err = backup.Resolve(c.Context(), b, id)
-	if err != nil && !errors.Is(err, backup.ErrRunning) && !errors.Is(err, backup.ErrNotSuccessful) {
-		return err
-	}
-	catalogue, err := backup.ReadCatalogue(c.Context(), b, id)
+	catalogue, err := backup.ReadCatalogue(c.Context(), s.bucket, id)
 	if err != nil {
 		return err
 	}
@@ -196,7 +168,7 @@ func (a *app) checkBackup(c *cobra.Command, id string, archive bool) error {
 	if err != nil {
 		return err
 	}
-	known, err := store.Inventory(b.Name, b.Path, id)
+	known, err := s.store.Inventory(s.bucket.Name, s.bucket.Path, id)
 	if err != nil {
 		return err
 	}
@@ -206,7 +178,7 @@ func (a *app) checkBackup(c *cobra.Command, id string, archive bool) error {
 	var read *backup.ArchiveResult
 	problems := result.Problems
 	if archive {
-		r, err := backup.CheckArchive(c.Context(), b, catalogue, backup.ArchiveOptions{Progress: func(done, total int64) {
+		r, err := backup.CheckArchive(c.Context(), s.bucket, catalogue, backup.ArchiveOptions{Progress: func(done, total int64) {
 			a.progress.show(drill.Progress{Phase: rto.Archive, Done: done, Total: total, Unit: "bytes"})
 		}})
 		if err != nil {
@@ -215,18 +187,18 @@ func (a *app) checkBackup(c *cobra.Command, id string, archive bool) error {
 		read, problems = &r, append(problems, r.Problems...)
 	}
 	a.close()
-	if form == "table" || form == "markdown" {
-		if err := report.Backups(a.stdout, form, []backup.Listing{catalogue.Listing()}, a.look()); err != nil {
+	if s.form != "json" {
+		if err := report.Backups(a.stdout, s.form, []backup.Listing{catalogue.Listing()}, a.look()); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintln(a.stdout); err != nil {
 			return err
 		}
 	}
-	if err := report.Check(a.stdout, form, result, read, a.look()); err != nil {
+	if err := report.Check(a.stdout, s.form, result, read, a.look()); err != nil {
 		return err
 	}
-	return a.problems(problems)
+	return sound(problems)
 }
 
 // cancelTimeout is enough for a living server, which looks at its nodes every 10 s.
@@ -239,22 +211,18 @@ func (a *app) backupCancelCommand() *cobra.Command {
 		Example: "  weaviate-drill backup cancel drill-20261124-222655-k3f9x2",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := a.config()
+			s, err := a.setting(c)
 			if err != nil {
 				return err
 			}
-			b, err := a.openBucket(c, cfg)
-			if err != nil {
-				return err
-			}
-			conn, err := dial(c, "source", cfg.Source.Server)
+			conn, err := dial(c, "source", s.config.Source.Server)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
 			ctx, cancel := context.WithTimeout(c.Context(), cancelTimeout)
 			defer cancel()
-			if err := backup.Cancel(ctx, conn, b, args[0], weaviate.Location{}); err != nil {
+			if err := backup.Cancel(ctx, conn, s.bucket, args[0], weaviate.Location{}); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(a.stdout, "backup %s is cancelled\n", args[0])

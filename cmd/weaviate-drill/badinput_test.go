@@ -104,6 +104,7 @@ func TestDamagedBackups(t *testing.T) {
 			if r := s.record(t); r.Status != tt.status || len(r.Reasons) == 0 {
 				t.Errorf("the record says %s, %+v", r.Status, r.Reasons)
 			}
+			s.do(t, "backup", "check", tt.id).wants(t, evidence.DataFailed)
 			s.nothingLeft(t)
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	drill "github.com/weaviate-drill/weaviate-drill"
-	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 )
 
 func (a *app) gcCommand() *cobra.Command {
@@ -17,23 +16,15 @@ leaves the bucket as those drills found it. Every run does this first. Drills th
 		Example: "  weaviate-drill gc",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := a.config()
+			s, err := a.setting(c)
 			if err != nil {
 				return err
 			}
-			store, err := evidence.Open(cfg.Evidence.Dir)
+			place, err := s.config.OpenSandbox()
 			if err != nil {
 				return err
 			}
-			place, err := cfg.OpenSandbox()
-			if err != nil {
-				return err
-			}
-			b, err := a.openBucket(c, cfg)
-			if err != nil {
-				return err
-			}
-			notes, err := drill.TidyUp(c.Context(), store, b, place)
+			notes, err := drill.TidyUp(c.Context(), s.store, s.bucket, place)
 			for _, n := range notes {
 				if _, printErr := fmt.Fprintln(a.stdout, n); printErr != nil {
 					return printErr

@@ -71,7 +71,7 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 		return err
 	}
 	if o.backupID != "" {
-		b, err := a.openBucket(c, cfg)
+		b, err := openBucket(c, cfg)
 		if err != nil {
 			return err
 		}
