@@ -75,67 +75,70 @@ func (i *Instance) podSecurity(ctx context.Context) Probe {
 const (
 	// A pod may start before the network plugin knows the policies for it: AWS's for one enforces them some time after the start, unless it is told to be strict.
 	settle = 10 * time.Second
-	// A connection that a policy forbids is dropped without an answer, by most plugins.
+	// Most plugins drop a connection that a policy forbids without an answer.
 	silence      = 10 * time.Second
 	probeTimeout = 2 * time.Minute
 )
 
-// networkPolicy tries a connection that the policies forbid, from a pod that they give no way out to a node that they let nobody else in. The client is the
-// sandbox's own image, the only one that is surely at hand, and it has no shell: a Weaviate that is to ask another about sign-in (OpenID Connect) does so before
-// anything else, ends when it is told no, and logs which no that was. A second pod does the same over a way that the policies allow; without its answer the
-// silence of the first means nothing.
-func (i *Instance) networkPolicy(ctx context.Context) (p Probe) {
-	p = Probe{Name: "network-policy", Result: Unknown}
+// networkPolicy tries a connection that the policies forbid, from a pod that they give no way out to a node that they let nobody else in, and one that they allow.
+func (i *Instance) networkPolicy(ctx context.Context) Probe {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
+	p := Probe{Name: "network-policy", Result: Unknown}
 	target, err := i.cluster.CoreV1().Pods(i.namespace).Get(ctx, i.nodes[0].pod, metav1.GetOptions{})
 	if err != nil {
 		p.Detail = err.Error()
 		return p
 	}
 	address := net.JoinHostPort(target.Status.PodIP, fmt.Sprint(restPort))
+	p.Result, p.Detail = i.connects(ctx, address, address)
+	return p
+}
+
+// connects has one pod ask the forbidden address and another the allowed one. The client is the sandbox's own image, the only one that is surely at hand, and it has
+// no shell: a Weaviate that is to ask another about sign-in (OpenID Connect) does so before anything else, ends when it is told no, and logs which no that was.
+// Without the answer of the allowed one the silence of the other means nothing.
+func (i *Instance) connects(ctx context.Context, forbiddenAddress, allowedAddress string) (result, detail string) {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		for _, name := range []string{forbidden, allowed} {
 			err := i.cluster.CoreV1().Pods(i.namespace).Delete(ctx, name, metav1.DeleteOptions{GracePeriodSeconds: new(int64)})
 			if err != nil && !apierrors.IsNotFound(err) {
-				p.Detail += fmt.Sprintf("; the pod %s stays until the namespace goes: %v", name, err)
+				detail += fmt.Sprintf("; the pod %s stays until the namespace goes: %v", name, err)
 			}
 		}
 	}()
-	for _, name := range []string{forbidden, allowed} {
+	for name, address := range map[string]string{forbidden: forbiddenAddress, allowed: allowedAddress} {
 		if _, err := i.cluster.CoreV1().Pods(i.namespace).Create(ctx, i.client(name, address), metav1.CreateOptions{}); err != nil {
-			p.Detail = "a pod that tries could not be made: " + oneLine(err.Error())
-			return p
+			return Unknown, "a pod that tries could not be made: " + oneLine(err.Error())
 		}
 	}
+	detail = "the pods that try did not start in time"
+	late := ""
 	for {
 		control, err := i.attempt(ctx, allowed)
+		var trial attempt
 		if err == nil {
-			var trial attempt
 			trial, err = i.attempt(ctx, forbidden)
-			switch {
-			case err != nil:
-			case !control.answered:
-				p.Detail = fmt.Sprintf("a connection to %s that the policies allow was not answered either%s", address, control.words)
-			case trial.answered && trial.age >= settle:
-				p.Result, p.Detail = Fail, fmt.Sprintf("a pod that the policies give no way out reached %s, which they let it not in: the cluster's network plugin does not enforce NetworkPolicy", address)
-				return p
-			case trial.failed, !trial.answered && trial.age >= silence:
-				p.Result, p.Detail = Pass, fmt.Sprintf("a connection to %s that the policies forbid was not made, one that they allow was", address)
-				return p
-			}
 		}
-		if err != nil {
-			p.Detail = err.Error()
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				detail = oneLine(err.Error())
+			}
+		case !control.answered:
+			detail = fmt.Sprintf("a connection to %s that the policies allow was not answered either%s", allowedAddress, control.words)
+		case trial.answered && trial.age >= settle:
+			return Fail, fmt.Sprintf("a pod that the policies give no way out reached %s, which they let it not in: the cluster's network plugin does not enforce NetworkPolicy", forbiddenAddress)
+		case trial.answered:
+			late = fmt.Sprintf("; for some seconds after the pod's start it was: the network plugin enforces the policies late (%v were given)", settle)
+		case trial.failed && trial.age >= settle, !trial.failed && trial.age >= silence:
+			return Pass, fmt.Sprintf("a connection to %s that the policies forbid was not made, one that they allow was%s", forbiddenAddress, late)
 		}
 		select {
 		case <-ctx.Done():
-			if p.Detail == "" {
-				p.Detail = "the pods that try did not start in time"
-			}
-			return p
+			return Unknown, detail
 		case <-time.After(time.Second):
 		}
 	}

@@ -148,8 +148,8 @@ func TestNoPlace(t *testing.T) {
 		o.NodeSelector = map[string]string{"no-such": "node"}
 		o.Timeout = 3 * time.Second
 		o.Waiting = func(cause string) { told = append(told, cause) }
-	}, sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1"), "node1", "finds no place", "node selector", context.DeadlineExceeded.Error())
-	if !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "node selector") }) {
+	}, sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1"), "node1", "finds no place", "affinity/selector", context.DeadlineExceeded.Error())
+	if !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "affinity/selector") }) {
 		t.Errorf("it was said that: %q", told)
 	}
 }
@@ -428,5 +428,44 @@ func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestVolumes deletes namespaces whose claims are bound. A volume that stays holds production data, and must not stay unsaid.
+func TestVolumes(t *testing.T) {
+	o, c := options(t), api(t)
+	for policy, words := range map[corev1.PersistentVolumeReclaimPolicy]string{corev1.PersistentVolumeReclaimDelete: "", corev1.PersistentVolumeReclaimRetain: "is retained"} {
+		id := sandboxtest.ID()
+		name := "weaviate-drill-" + id
+		size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}
+		_, err := c.CoreV1().PersistentVolumes().Create(t.Context(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PersistentVolumeSpec{
+			Capacity: size, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, PersistentVolumeReclaimPolicy: policy, StorageClassName: name,
+			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/tmp/" + name}},
+		}}, metav1.CreateOptions{})
+		check(t, err)
+		t.Cleanup(func() { _ = c.CoreV1().PersistentVolumes().Delete(context.Background(), name, metav1.DeleteOptions{}) })
+		_, err = c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: name, Labels: map[string]string{kubernetes.LabelManagedBy: "weaviate-drill", kubernetes.LabelDrill: id},
+		}}, metav1.CreateOptions{})
+		check(t, err)
+		claim, err := c.CoreV1().PersistentVolumeClaims(name).Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{
+			StorageClassName: &name, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, Resources: corev1.VolumeResourceRequirements{Requests: size},
+		}}, metav1.CreateOptions{})
+		check(t, err)
+		for deadline := time.Now().Add(30 * time.Second); claim.Status.Phase != corev1.ClaimBound && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+			claim, err = c.CoreV1().PersistentVolumeClaims(name).Get(t.Context(), claim.Name, metav1.GetOptions{})
+			check(t, err)
+		}
+		err = kubernetes.New(o).Tidy(t.Context(), id)
+		if words == "" && err != nil || words != "" && (err == nil || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), name)) {
+			t.Errorf("%s: %v", policy, err)
+		}
+		if l := left(t, id); len(l) > 0 {
+			t.Errorf("%s: still there: %v", policy, l)
+		}
+		_, err = c.CoreV1().PersistentVolumes().Get(t.Context(), name, metav1.GetOptions{})
+		if gone := apierrors.IsNotFound(err); gone != (words == "") {
+			t.Errorf("%s: the volume: %v", policy, err)
+		}
 	}
 }

@@ -107,8 +107,10 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 		env["GOMEMLIMIT"] = fmt.Sprint(memory.Value() / 10 * 9) // collects harder, rather than be killed
 	}
 	if len(spec.Nodes) > 1 {
-		// Without the cluster's domain, which is not always cluster.local: the resolver of the pod adds it.
-		env["CLUSTER_JOIN"] = fmt.Sprintf("%s.%s.svc", serviceName, namespace)
+		// Of these addresses Weaviate looks up the first only, once, before it tries them all: when that fails, it does not try at all for 30 seconds. The name of the
+		// service is not known to the cluster's DNS at once; an address that is none is always "found", and refuses, and then all are tried again every second
+		// (usecases/cluster/state.go, Init). The name has not the cluster's domain, which is not always cluster.local: the resolver of the pod adds it.
+		env["CLUSTER_JOIN"] = fmt.Sprintf("127.0.0.1:1,%s.%s.svc:%d", serviceName, namespace, gossipPort)
 	}
 	held := credentials(spec, key, env)
 	m.secret = &corev1.Secret{ObjectMeta: named(app), StringData: held}

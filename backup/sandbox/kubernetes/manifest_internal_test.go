@@ -214,7 +214,7 @@ func TestManifest(t *testing.T) {
 		env[v.Name] = v.Value
 	}
 	for name, want := range map[string]string{
-		"RAFT_JOIN": "weaviate-0,weaviate-1,weaviate-2", "RAFT_BOOTSTRAP_EXPECT": "3", "CLUSTER_JOIN": "weaviate-headless.weaviate-drill-drill-1.svc",
+		"RAFT_JOIN": "weaviate-0,weaviate-1,weaviate-2", "RAFT_BOOTSTRAP_EXPECT": "3", "CLUSTER_JOIN": "127.0.0.1:1,weaviate-headless.weaviate-drill-drill-1.svc:7000",
 		"AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false", "BACKUP_SKIP_ACCESS_CHECK": "true", "GOMEMLIMIT": "3865470561",
 	} {
 		if env[name] != want {
