@@ -198,7 +198,7 @@ func (c *Catalogue) checkDescriptors() []Problem {
 	return problems
 }
 
-// hasSizes says whether the Weaviate that made the backup recorded sizes; old ones did not. One size anywhere is enough, so that a lost one is noticed.
+// hasSizes says whether the Weaviate that made the backup recorded sizes; old ones did not. One is enough, so that a lost one is noticed.
 func (c *Catalogue) hasSizes() bool {
 	sizes := c.Backup().PreCompressionSizeBytes
 	for _, n := range c.Backup().Nodes {
@@ -206,9 +206,6 @@ func (c *Catalogue) hasSizes() bool {
 	}
 	for _, n := range c.Nodes {
 		sizes |= n.PreCompressionSizeBytes
-		for _, class := range n.Classes {
-			sizes |= class.PreCompressionSizeBytes
-		}
 	}
 	return sizes != 0
 }
