@@ -25,6 +25,7 @@ var statuses = []struct {
 	{errBroken, evidence.DataFailed},
 	{backup.ErrMalformed, evidence.DataFailed},
 	{backup.ErrNotSuccessful, evidence.DataFailed},
+	{backup.ErrArchived, evidence.DataFailed},
 	{errUnrestorable, evidence.DataFailed},
 	{verify.ErrEmpty, evidence.Inconclusive}, // before ErrNoAnswer, which it also is
 	{verify.ErrNoAnswer, evidence.DataFailed},
