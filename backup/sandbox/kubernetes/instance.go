@@ -20,6 +20,7 @@ type Instance struct {
 	namespace string
 	drillID   string
 	nodes     []node
+	began     map[string]string // each pod's container when it was ready
 	probe     corev1.PodSpec
 	tunnels   []*tunnel
 	endpoint  weaviate.Endpoint
@@ -42,6 +43,12 @@ func (i *Instance) Down(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()
 	found, err := i.get(ctx)
+	for began := time.Now(); err != nil && lost(err) && ctx.Err() == nil && time.Since(began) < grace; found, err = i.get(ctx) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(look):
+		}
+	}
 	if err != nil || found == nil {
 		return err
 	}

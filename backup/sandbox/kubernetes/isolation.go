@@ -190,7 +190,7 @@ func (i *Instance) attempt(ctx context.Context, name string) (attempt, error) {
 		return attempt{}, nil
 	}
 	c := pod.Status.ContainerStatuses[0]
-	began := time.Time{}
+	var began time.Time
 	switch end := ended(c); {
 	case c.State.Running != nil:
 		began = c.State.Running.StartedAt.Time

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,6 +132,7 @@ func TestHopeless(t *testing.T) {
 		}, []string{"memory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			spec := sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1")
 			began := time.Now()
 			fails(t, o, each.change, spec, each.words...)
@@ -218,7 +220,7 @@ func newWire(t *testing.T, kubeconfig string) *wire {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(kubeconfig)
 	check(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for the time of the test
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	w := &wire{kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
@@ -241,7 +243,7 @@ func newWire(t *testing.T, kubeconfig string) *wire {
 }
 
 func (w *wire) carry(in net.Conn) {
-	out, err := net.Dial("tcp", w.server) //nolint:noctx // for the time of the test
+	out, err := net.Dial("tcp", w.server)
 	if err != nil {
 		_ = in.Close()
 		return
@@ -361,6 +363,7 @@ func TestIsolation(t *testing.T) {
 	o := options(t)
 	_, b := servertest.Source(t)
 	spec := sandboxtest.Spec(t, b, "node1")
+	o.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")}
 	i := up(t, o, spec)
 	own := os.Getenv("KUBECONFIG") == ""
 	for _, p := range i.(*kubernetes.Instance).Isolation(t.Context()) {
@@ -467,5 +470,26 @@ func TestVolumes(t *testing.T) {
 		if gone := apierrors.IsNotFound(err); gone != (words == "") {
 			t.Errorf("%s: the volume: %v", policy, err)
 		}
+	}
+}
+
+// TestEvicted evicts the pod as a cluster does that drains a machine.
+func TestEvicted(t *testing.T) {
+	o, c := options(t), api(t)
+	_, b := servertest.Source(t)
+	spec := sandboxtest.Spec(t, b, "weaviate-0")
+	i := up(t, o, spec).(*kubernetes.Instance)
+	disturbed, err := i.Disturbed(t.Context())
+	if err != nil || disturbed != "" {
+		t.Fatalf("%q, %v", disturbed, err)
+	}
+	namespace := "weaviate-drill-" + spec.DrillID
+	check(t, c.CoreV1().Pods(namespace).EvictV1(t.Context(), &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: "weaviate-0", Namespace: namespace}}))
+	for deadline := time.Now().Add(20 * time.Second); disturbed == "" && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		disturbed, err = i.Disturbed(t.Context())
+		check(t, err)
+	}
+	if t.Log(disturbed); !strings.Contains(disturbed, "weaviate-0 was stopped") {
+		t.Errorf("disturbed: %q", disturbed)
 	}
 }

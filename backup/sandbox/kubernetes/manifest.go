@@ -258,7 +258,7 @@ func quota(r corev1.ResourceRequirements, nodes int, volumes bool, size resource
 		probe string
 	}{
 		{r.Requests, corev1.ResourceCPU, corev1.ResourceRequestsCPU, probeCPU}, {r.Requests, corev1.ResourceMemory, corev1.ResourceRequestsMemory, probeRequest},
-		{r.Limits, corev1.ResourceCPU, corev1.ResourceLimitsCPU, probeCPU}, {r.Limits, corev1.ResourceMemory, corev1.ResourceLimitsMemory, probeMemory},
+		{r.Limits, corev1.ResourceCPU, corev1.ResourceLimitsCPU, r.Limits.Cpu().String()}, {r.Limits, corev1.ResourceMemory, corev1.ResourceLimitsMemory, probeMemory},
 	} {
 		if q, ok := each.in[each.kind]; ok {
 			hard[each.total] = times(q, each.probe)
@@ -301,7 +301,7 @@ func setsFor(names []string) ([]set, []node) {
 	for _, name := range names {
 		nodes = append(nodes, node{name, name})
 	}
-	return []set{{prefix, int32(first), int32(len(names)), corev1.EnvVar{Name: "CLUSTER_HOSTNAME", ValueFrom: &corev1.EnvVarSource{ //nolint:gosec // nine digits fit
+	return []set{{prefix, int32(first), int32(len(names)), corev1.EnvVar{Name: "CLUSTER_HOSTNAME", ValueFrom: &corev1.EnvVarSource{
 		FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"},
 	}}}}, nodes
 }

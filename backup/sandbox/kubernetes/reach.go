@@ -115,7 +115,7 @@ func (t *tunnel) serve(local net.Conn) {
 	if err != nil {
 		return
 	}
-	defer remote.Close()
+	defer func() { _ = remote.Close() }()
 	defer context.AfterFunc(t.ctx, func() {
 		_ = local.Close()
 		_ = remote.Close()

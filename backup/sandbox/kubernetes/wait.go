@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ func (i *Instance) ready(ctx context.Context, waiting func(string)) error {
 			var hopeless bool
 			cause, hopeless = w.cause(i.nodes)
 			if cause == "" {
+				i.began = w.containers()
 				return nil
 			}
 			if hopeless {
@@ -83,7 +85,7 @@ func (i *Instance) watch(ctx context.Context) (state, error) {
 	for _, pod := range pods.Items {
 		s.pods[pod.Name] = &pod
 	}
-	if s.unready(i.nodes) == nil {
+	if s.unready(i.nodes) == nil && maps.Equal(s.containers(), i.began) {
 		return s, nil
 	}
 	events, err := i.cluster.CoreV1().Events(i.namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
@@ -180,6 +182,46 @@ func (s state) causeOf(n node) (text string, hopeless bool) {
 		}
 	}
 	return "does not answer as ready yet", false
+}
+
+// containers are the ids of those that the pods run.
+func (s state) containers() map[string]string {
+	ids := map[string]string{}
+	for name, pod := range s.pods {
+		for _, c := range pod.Status.ContainerStatuses {
+			ids[name] = c.ContainerID
+		}
+	}
+	return ids
+}
+
+// Disturbed says what the cluster did to the nodes since Up returned, the cause of a restore that failed or never ends: one was evicted, was killed, or ended and was
+// started again, and with an emptyDir its data is gone. "" when all still run.
+func (i *Instance) Disturbed(ctx context.Context) (string, error) {
+	s, err := i.watch(ctx)
+	if err != nil {
+		return "", fmt.Errorf("kubernetes sandbox: %w", err)
+	}
+	var list []string
+	have := s.containers()
+	for _, n := range i.nodes {
+		if have[n.pod] == i.began[n.pod] && have[n.pod] != "" {
+			continue
+		}
+		text := n.name + " was stopped by the cluster, or ended, after it was ready"
+		if pod := s.pods[n.pod]; pod != nil {
+			for _, c := range pod.Status.ContainerStatuses {
+				if end := ended(c); end != nil {
+					text += fmt.Sprintf(": %s, exit status %d", end.Reason, end.ExitCode)
+				}
+			}
+		}
+		if e, ok := s.event("Pod", n.pod); ok && !strings.HasPrefix(e.Reason, "Unhealthy") {
+			text += ": " + e.Reason + ": " + oneLine(e.Message)
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, "; "), nil
 }
 
 // event is the newest warning about an object.
