@@ -14,6 +14,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/kubernetes"
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
@@ -351,6 +352,7 @@ func (r *run) verify(ctx context.Context) error {
 		return err
 	}
 	r.record.Verification = result
+	r.tryIsolation(ctx)
 	switch result.Outcome() {
 	case verify.Failed:
 		r.record.Fail(evidence.DataFailed, rto.Verify, result.Summary())
@@ -358,6 +360,19 @@ func (r *run) verify(ctx context.Context) error {
 		r.record.Fail(evidence.Inconclusive, rto.Verify, result.Summary())
 	}
 	return nil
+}
+
+// tryIsolation notes how isolated the sandbox turned out to be, where its kind can try that. It takes some seconds, and so stands beside the recovery.
+func (r *run) tryIsolation(ctx context.Context) {
+	place, can := r.instance.(interface {
+		Isolation(context.Context) []kubernetes.Probe
+	})
+	if !can {
+		return
+	}
+	for _, p := range place.Isolation(ctx) {
+		r.note("isolation of the sandbox, %s: %s: %s", p.Name, p.Result, p.Detail)
+	}
 }
 
 // teardown takes the sandbox down and leaves the bucket as it was found. Everything is tried, whatever fails.

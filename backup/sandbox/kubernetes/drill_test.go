@@ -3,6 +3,8 @@ package kubernetes_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	drill "github.com/weaviate-drill/weaviate-drill"
@@ -42,5 +44,10 @@ evidence: {dir: %q}
 	}
 	if record.Verification.Verdicts.Match != demo.Objects {
 		t.Errorf("%+v", record.Verification.Verdicts)
+	}
+	for _, want := range []string{"anonymous-access: pass", "pod-security: pass", "network-policy: "} {
+		if !slices.ContainsFunc(record.Notes, func(n string) bool { return strings.Contains(n, want) }) {
+			t.Errorf("no note says %q: %q", want, record.Notes)
+		}
 	}
 }
