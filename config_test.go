@@ -380,7 +380,7 @@ func FuzzInlineSecret(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		const hidden = "hunter2"
 		if strings.ContainsAny(a+b, ",:?{}[]\r\n") {
-			t.Skip()
+			return
 		}
 		for _, before := range []string{
 			"source:\n  url: https://weaviate.example\n  api_key: ", "source:\n  api_key:", "source: {api_key: ", "source:\n  headers:\n    X-Key: ", "source:\n  api_key: |\n    ", "source:\n  api_key: '",

@@ -77,7 +77,7 @@ func TestDeath(t *testing.T) {
 		t.Fatalf("up, and not killed yet: %v", err)
 	}
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux ends a process with the one that started it")
+		servertest.Lacking(t, "Linux, which alone ends a process with the one that started it")
 	}
 	dir := t.TempDir()
 	tool := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDeath$")
