@@ -303,8 +303,24 @@ func (r *run) restore(ctx context.Context) error {
 	}
 	if err != nil && ctx.Err() == nil {
 		r.keepLogs(ctx)
+		r.noteDisturbance(ctx)
 	}
 	return err
+}
+
+// noteDisturbance says what the sandbox's surroundings did to it, where its kind can tell: an evicted node explains a restore that never ends.
+func (r *run) noteDisturbance(ctx context.Context) {
+	place, can := r.instance.(interface {
+		Disturbed(context.Context) (string, error)
+	})
+	if !can {
+		return
+	}
+	if what, err := place.Disturbed(ctx); err != nil {
+		r.note("whether the sandbox was disturbed is not known: %v", err)
+	} else if what != "" {
+		r.note("the sandbox was disturbed: %s", what)
+	}
 }
 
 // keepLogs puts the end of the restored server's log into the record.

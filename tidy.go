@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
@@ -49,6 +50,15 @@ func TidyUp(ctx context.Context, store *evidence.Store, b *bucket.Bucket, place 
 			return notes, err
 		}
 		notes = append(notes, fmt.Sprintf("tidied up after drill %s, which died", d.ID))
+	}
+	if c, can := place.(sandbox.Collector); can {
+		expired, err := c.Collect(ctx, time.Now())
+		for _, id := range expired {
+			notes = append(notes, fmt.Sprintf("removed the sandbox of drill %s, which had expired", id))
+		}
+		if err != nil {
+			return notes, fmt.Errorf("remove expired sandboxes: %w", err)
+		}
 	}
 	return notes, nil
 }

@@ -44,6 +44,12 @@ type Sandbox interface {
 	Tidy(ctx context.Context, drillID string) error
 }
 
+// Collector is a Sandbox whose instances bear the time at which they expire, so that they are found without a journal.
+type Collector interface {
+	// Collect removes what has expired by now, whoever made it, and returns the ids of those drills.
+	Collect(ctx context.Context, now time.Time) (drills []string, err error)
+}
+
 // Errors that a drill decides on.
 var (
 	ErrNotEmpty = errors.New("the sandbox is not empty")        // it has collections already: a restore into it proves nothing

@@ -277,8 +277,8 @@ func (p place) Tidy(ctx context.Context, drillID string) error {
 
 // Collect deletes the namespaces of drills that have expired, whoever started them and wherever, and returns the ids of those drills. One that cannot be
 // deleted does not keep the others from it.
-func Collect(ctx context.Context, o Options, now time.Time) (drills []string, err error) {
-	c, err := o.dial()
+func (p place) Collect(ctx context.Context, now time.Time) (drills []string, err error) {
+	c, err := p.dial()
 	if err != nil {
 		return nil, err
 	}

@@ -302,7 +302,7 @@ func TestOnlyItsOwn(t *testing.T) {
 	namespace(id+"-name", ours(id+"-name"), past)
 	namespace("weaviate-drill-"+id+"-helm", map[string]string{kubernetes.LabelManagedBy: "Helm", kubernetes.LabelDrill: id + "-helm"}, past)
 
-	drills, err := kubernetes.Collect(t.Context(), o, now)
+	drills, err := kubernetes.New(o).(sandbox.Collector).Collect(t.Context(), now)
 	check(t, err)
 	if !slices.Contains(drills, id+"-expired") {
 		t.Errorf("collected: %v", drills)
