@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -181,11 +180,7 @@ func TestExternalSandboxMustBeEmpty(t *testing.T) {
 }
 
 func TestDiskFullForEvidence(t *testing.T) {
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=64k"); err != nil {
-		servertest.Lacking(t, "mounting a small file system: "+err.Error())
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(small, 0) })
+	small := servertest.SmallDisk(t)
 	// Room for the journal, and not for the record.
 	if err := os.WriteFile(filepath.Join(small, "ballast"), bytes.Repeat([]byte{1}, 44<<10), 0o600); err != nil {
 		t.Fatal(err)

@@ -234,18 +234,7 @@ func TestInventory(t *testing.T) {
 
 // A full disk leaves what was there before, and nothing else.
 func TestDiskFull(t *testing.T) {
-	if os.Getuid() != 0 {
-		servertest.Lacking(t, "root, to mount a small tmpfs that can be filled")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=700"); err != nil {
-		servertest.Lacking(t, fmt.Sprintf("the right to mount a small tmpfs that can be filled: %v", err))
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := servertest.SmallDisk(t)
 	s := open(t, dir)
 	if _, err := s.Put(record(1)); err != nil {
 		t.Fatal(err)
