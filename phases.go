@@ -66,7 +66,6 @@ func (r *run) describeSource(ctx context.Context) error {
 	for _, c := range collections {
 		s.Collections = append(s.Collections, c.Name)
 	}
-	r.inventory = s.Collections
 	if len(nodes) == 0 {
 		r.note("the source lists no node: its credentials may lack read_nodes")
 	}
@@ -192,7 +191,7 @@ func (r *run) checkCatalogue(ctx context.Context) error {
 		r.record.Fail(evidence.DataFailed, rto.Catalogue, p.String())
 	}
 	if r.record.Backup.Created {
-		for _, name := range r.inventory {
+		for _, name := range r.record.Source.Collections {
 			if !r.config.leavesOut(name) && !slices.Contains(result.Collections, name) {
 				r.record.Fail(evidence.DataFailed, rto.Catalogue, fmt.Sprintf(
 					"collection %s was on the source before the backup and is not in it: the source's credentials may lack manage_backups for it", name))

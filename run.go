@@ -69,7 +69,6 @@ type run struct {
 
 	journal     *evidence.Journal
 	source      *weaviate.Conn
-	inventory   []string // collections on the source before the backup
 	bucket      *bucket.Bucket
 	place       sandbox.Sandbox
 	catalogue   *backup.Catalogue

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/spelling"
 )
 
 // Waiver accepts a finding for a while.
@@ -87,26 +89,10 @@ func Violations(findings []Finding, failOn Severity) []Finding {
 
 // nearest is the id of the check that takes the fewest edits to become from id.
 func nearest(id string) string {
-	return slices.MinFunc(Checks(), func(a, b Check) int { return edits(id, a.ID) - edits(id, b.ID) }).ID
-}
-
-// edits counts the letters to insert, delete or replace to make b of a (Levenshtein).
-func edits(a, b string) int {
-	row := make([]int, len(b)+1) // edits from the letters of a so far to each beginning of b
-	for j := range row {
-		row[j] = j
+	ids := make([]string, len(checks))
+	for i, c := range checks {
+		ids[i] = c.ID
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0]++
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	best, _ := spelling.Nearest(id, ids)
+	return best
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/spelling"
 )
 
 // explain turns what the validator found into problems.
@@ -103,30 +105,8 @@ func list(values []any, separator string) string {
 // hint names the known key that is nearest to an unknown one, or all of them when none is near.
 func hint(key, path string, s *jsonschema.Schema) string {
 	known := slices.Sorted(maps.Keys(s.Properties))
-	nearest := slices.MinFunc(known, func(a, b string) int { return distance(key, a) - distance(key, b) })
-	if distance(key, nearest) <= (len(key)+2)/3 {
+	if nearest, edits := spelling.Nearest(key, known); edits <= (len(key)+2)/3 {
 		return "did you mean " + member(path, nearest) + "?"
 	}
 	return "known here: " + strings.Join(known, ", ")
-}
-
-// distance is the number of bytes to insert, delete or replace that make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
