@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +113,8 @@ type Restore struct {
 	From string `yaml:"from" jsonschema:"enum=in-place,enum=copy"`
 	// Where the copy is put, when from is copy.
 	Copy Copy `yaml:"copy"`
+	// Names of the backup's nodes, and those of the sandbox's nodes that take their place. Default: the names are the same. All nodes of the backup must be named.
+	NodeMapping map[string]string `yaml:"node_mapping"`
 	// After this time a restore is given up.
 	Timeout time.Duration `yaml:"timeout"`
 }
@@ -127,7 +130,9 @@ type Copy struct {
 // Sandbox is where the backup is restored.
 type Sandbox struct {
 	// "process": Weaviate as processes of this machine; "docker": as containers; "kubernetes": in a namespace of its own; "external": one that is there already, is empty, and is like the source.
-	Kind       string            `yaml:"kind" jsonschema:"enum=process,enum=docker,enum=kubernetes,enum=external"`
+	Kind string `yaml:"kind" jsonschema:"enum=process,enum=docker,enum=kubernetes,enum=external"`
+	// Version of Weaviate to restore into, such as 1.38.12. Default: that of the backup. Another one makes the drill one of an upgrade.
+	Version    string            `yaml:"version" jsonschema:"title=version"`
 	Process    ProcessSandbox    `yaml:"process"`
 	Docker     DockerSandbox     `yaml:"docker"`
 	Kubernetes KubernetesSandbox `yaml:"kubernetes"`
@@ -159,21 +164,29 @@ type KubernetesSandbox struct {
 	Kubeconfig string `yaml:"kubeconfig"`
 	// Context of the kubeconfig. Default: its current one.
 	Context string `yaml:"context"`
-	// Image of the server. Default: semitechnologies/weaviate with the source's version as tag.
+	// Namespace of the tool, where a Lease keeps two drills from overlapping. Default: in a pod its own, else that of the context.
+	Namespace string `yaml:"namespace"`
+	// Cluster role that the tool gives itself in the sandbox's namespace, and nowhere else; the Helm chart makes one. Default: none, the tool has its rights already.
+	ClusterRole string `yaml:"cluster_role"`
+	// The source's StatefulSet in the same cluster. The sandbox is made like it: its image, environment, resources, storage and place; other keys here override that.
+	Twin *Twin `yaml:"twin"`
+	// Image of the server. Default: the twin's, else semitechnologies/weaviate, with the version as tag.
 	Image string `yaml:"image"`
 	// Secrets to pull it with, as namespace/name; they are copied into the sandbox.
 	PullSecrets []string `yaml:"pull_secrets"`
-	// CPU that each pod requests.
+	// More environment variables of the server. Those that the sandbox itself depends on cannot be set.
+	Env map[string]string `yaml:"env"`
+	// CPU that each pod requests. Default: the twin's, else 500m.
 	CPU string `yaml:"cpu" jsonschema:"title=quantity"`
-	// Memory that each pod requests and may use.
+	// Memory that each pod requests and may use. Default: the twin's, else 4Gi.
 	Memory string `yaml:"memory" jsonschema:"title=quantity"`
-	// Storage class of each node's volume. Default: an emptyDir, a folder on the disk of the cluster's node.
+	// Storage class of each node's volume. Default: the twin's, else an emptyDir, a folder on the disk of the cluster's node.
 	StorageClass string `yaml:"storage_class"`
-	// Size of each node's data.
+	// Size of each node's data. Default: the twin's, else twice the backup's biggest part before compression and 1Gi more.
 	Size string `yaml:"size" jsonschema:"title=quantity"`
-	// Labels of the cluster's nodes that the pods may run on.
+	// Labels of the cluster's nodes that the pods may run on. Default: the twin's.
 	NodeSelector map[string]string `yaml:"node_selector"`
-	// Keys of taints that the pods tolerate, whatever their value.
+	// Keys of taints that the pods tolerate, whatever their value. Default: the twin's tolerations.
 	Tolerate []string `yaml:"tolerate"`
 	// Priority class of the pods.
 	PriorityClass string `yaml:"priority_class"`
@@ -187,6 +200,14 @@ type KubernetesSandbox struct {
 	Timeout time.Duration `yaml:"timeout"`
 }
 
+// Twin names the source's StatefulSet.
+type Twin struct {
+	// Namespace of the StatefulSet.
+	Namespace string `yaml:"namespace" jsonschema:"required"`
+	// Name of the StatefulSet. Default: that of the official Helm chart.
+	StatefulSet string `yaml:"stateful_set"`
+}
+
 // SandboxS3 says how the sandbox reaches the bucket where that differs from the tool's own way. An external sandbox has settings of its own.
 type SandboxS3 struct {
 	// Address of the S3-compatible server as the sandbox reaches it. Default: bucket.endpoint.
@@ -197,6 +218,8 @@ type SandboxS3 struct {
 	SecretAccessKey secret.Ref `yaml:"secret_access_key"`
 	// Session token, when those credentials are temporary.
 	SessionToken secret.Ref `yaml:"session_token"`
+	// Let a sandbox in Kubernetes speak http, which anybody on the way can read, to a server outside the cluster.
+	AllowPlaintext bool `yaml:"allow_plaintext"`
 }
 
 // Verify says what is compared, and how hard the source may be worked.
@@ -231,6 +254,8 @@ type Policy struct {
 type Evidence struct {
 	// Folder of the records, and of the inventories of backups that later drills compare with. It is made when it is not there.
 	Dir string `yaml:"dir" jsonschema:"minLength=1"`
+	// Bucket and path to keep them in instead, with keys as under bucket. It must outlive the tool's pod, and is best not the bucket of the backups.
+	S3 *Bucket `yaml:"s3"`
 }
 
 // defaults are the values of keys that a document does not have.
@@ -238,7 +263,7 @@ func defaults() *Config {
 	return &Config{
 		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour},
 		Restore:  Restore{From: backup.InPlace, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
-		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{CPU: "500m", Memory: "4Gi", Size: "10Gi", Timeout: 10 * time.Minute}},
+		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: verify.LevelFull, Sample: 1000, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
 		Policy:   Policy{FailOn: bucket.High},
 		Evidence: Evidence{Dir: "evidence"},
@@ -300,7 +325,14 @@ func problems(name string, d *document.Document) error {
 // check looks at what no key can tell by itself.
 func (c *Config) check(fault func(path, format string, args ...any)) {
 	c.Source.check("source", fault)
-	for path, address := range map[string]string{"bucket.endpoint": c.Bucket.Endpoint, "sandbox.s3.endpoint": c.Sandbox.S3.Endpoint} {
+	addresses := map[string]string{"bucket.endpoint": c.Bucket.Endpoint, "sandbox.s3.endpoint": c.Sandbox.S3.Endpoint}
+	if s3 := c.Evidence.S3; s3 != nil {
+		addresses["evidence.s3.endpoint"] = s3.Endpoint
+		if s3.Name == c.Bucket.Name && within(s3.Path, c.Bucket.Path) {
+			fault("evidence.s3.path", "is where the backups are: name another path or, better, another bucket")
+		}
+	}
+	for path, address := range addresses {
 		if _, err := url.Parse(address); err != nil {
 			fault(path, "is no URL")
 		}
@@ -326,6 +358,8 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 	s3 := c.Sandbox.S3
 	if u, err := url.Parse(cmp.Or(s3.Endpoint, c.Bucket.Endpoint)); err == nil && (c.Sandbox.Kind == "docker" || c.Sandbox.Kind == "kubernetes") && loopback(u.Hostname()) {
 		fault("sandbox.s3.endpoint", "must be an address that containers reach: on the loopback of this machine they find only themselves")
+	} else if err == nil && c.Sandbox.Kind == "kubernetes" && u.Scheme == "http" && !inCluster(u.Hostname()) && !s3.AllowPlaintext {
+		fault("sandbox.s3.endpoint", "is http to a server outside the cluster, and what is restored can be read on the way: use https, or set sandbox.s3.allow_plaintext: true")
 	}
 	if (s3.AccessKeyID == "") != (s3.SecretAccessKey == "") || s3.SessionToken != "" && s3.AccessKeyID == "" {
 		fault("sandbox.s3", "access_key_id and secret_access_key go together, and session_token with them")
@@ -340,7 +374,11 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 	if o := c.Objectives; !o.ReviewBy.IsZero() && o.ReviewBy.Before(o.ApprovedOn) {
 		fault("objectives.review_by", "is before objectives.approved_on")
 	}
-	if err := bucket.CheckWaivers(c.Policy.Waivers); err != nil {
+	var besides []string
+	for _, f := range isolation {
+		besides = append(besides, f.Check)
+	}
+	if err := bucket.CheckWaivers(c.Policy.Waivers, besides...); err != nil {
 		for line := range strings.Lines(err.Error()) {
 			fault("policy.waivers", "%s", strings.TrimSpace(line))
 		}
@@ -363,6 +401,18 @@ func (s Server) check(at string, fault func(path, format string, args ...any)) {
 	if s.APIKey != "" && s.OIDC != nil {
 		fault(at+".oidc", "cannot be together with %s.api_key: choose one", at)
 	}
+}
+
+// inCluster says whether a name is one that only a cluster's own DNS gives to a Service.
+func inCluster(host string) bool {
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	return len(labels) == 1 || slices.Contains(labels, "svc")
+}
+
+// within says whether a key prefix is, or lies below, another; the empty one is above all.
+func within(path, above string) bool {
+	path, above = strings.Trim(path, "/"), strings.Trim(above, "/")
+	return above == "" && path == "" || path == above || above != "" && strings.HasPrefix(path, above+"/")
 }
 
 func loopback(host string) bool {

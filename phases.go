@@ -2,6 +2,7 @@ package drill
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
-	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/kubernetes"
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
@@ -40,6 +40,7 @@ func (r *run) preflight(ctx context.Context) error {
 	if err := r.describeSource(ctx); err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
+	// Whoever has the lock is alone, so that a sandbox which a journal tells of is nobody's any more.
 	notes, err := TidyUp(ctx, r.store, r.bucket, r.place)
 	r.record.Notes = append(r.record.Notes, notes...)
 	return err
@@ -133,7 +134,7 @@ func (r *run) backUp(ctx context.Context) error {
 	}
 	r.restoration = backup.NewRestoration(r.bucket, r.catalogue, backup.RestoreOptions{
 		DrillID: r.record.ID, From: r.config.Restore.From, Copy: weaviate.Location(r.config.Restore.Copy), Timeout: r.config.Restore.Timeout,
-		Progress: r.bytes, Log: r.Log, Logs: r.logs, Began: r.restoreBegan,
+		NodeMapping: r.config.Restore.NodeMapping, Progress: r.bytes, Log: r.Log, Logs: r.logs, Began: r.restoreBegan,
 	})
 	// Asked again before the sandbox starts and before the restore: reading the archive can take hours, and waiting for them only to be refused is no use.
 	return r.restoration.Interlock(ctx)
@@ -274,6 +275,9 @@ func (r *run) provision(ctx context.Context) error {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	r.record.Sandbox.Version, r.record.Sandbox.Nodes = spec.Version, spec.Nodes
+	if i, can := r.instance.(sandbox.Measured); can {
+		r.record.Sandbox.Steps = i.Steps()
+	}
 	if r.restored, err = weaviate.Dial(ctx, r.instance.Endpoint()); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
@@ -283,7 +287,13 @@ func (r *run) provision(ctx context.Context) error {
 // spec describes the sandbox that the backup needs.
 func (r *run) spec(ctx context.Context) (sandbox.Spec, error) {
 	d := r.catalogue.Backup()
-	s := sandbox.Spec{DrillID: r.record.ID, Version: d.ServerVersion, Nodes: slices.Sorted(maps.Keys(d.Nodes)), Outlive: r.KeepOnFailure}
+	s := sandbox.Spec{DrillID: r.record.ID, Version: cmp.Or(r.config.Sandbox.Version, d.ServerVersion), Outlive: r.KeepOnFailure}
+	for name, node := range d.Nodes {
+		s.Nodes = append(s.Nodes, cmp.Or(r.config.Restore.NodeMapping[name], name))
+		s.Bytes = max(s.Bytes, node.PreCompressionSizeBytes)
+	}
+	slices.Sort(s.Nodes)
+	s.Waiting = func(cause string) { r.Progress(Progress{Phase: rto.Provision, Detail: cause}) }
 	for _, m := range r.record.Source.Modules {
 		if !strings.HasPrefix(m, "backup-") && !strings.HasPrefix(m, "offload-") {
 			s.Modules = append(s.Modules, m)
@@ -309,9 +319,7 @@ func (r *run) restore(ctx context.Context) error {
 
 // noteDisturbance says what the sandbox's surroundings did to it, where its kind can tell: an evicted node explains a restore that never ends.
 func (r *run) noteDisturbance(ctx context.Context) {
-	place, can := r.instance.(interface {
-		Disturbed(context.Context) (string, error)
-	})
+	place, can := r.instance.(sandbox.Disturbable)
 	if !can {
 		return
 	}
@@ -354,6 +362,7 @@ func (r *run) firstAnswer(ctx context.Context) error {
 func (r *run) verify(ctx context.Context) error {
 	o := r.config.VerifyOptions()
 	o.CapturePoint, o.Included, o.Log = r.record.Backup.CapturePoint, r.record.Catalogue.Collections, r.Log
+	o.NodeMapping = r.config.Restore.NodeMapping
 	o.Progress = func(done, total int64) {
 		r.Progress(Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
 	}
@@ -377,16 +386,16 @@ func (r *run) verify(ctx context.Context) error {
 	return nil
 }
 
-// tryIsolation notes how isolated the sandbox turned out to be, where its kind can try that. It takes some seconds, and so stands beside the recovery.
+// tryIsolation tries how isolated the sandbox is, where its kind can: a finding, as one of the bucket. It takes some seconds, and so stands beside the recovery.
 func (r *run) tryIsolation(ctx context.Context) {
-	place, can := r.instance.(interface {
-		Isolation(context.Context) []kubernetes.Probe
-	})
+	place, can := r.instance.(sandbox.Isolated)
 	if !can {
 		return
 	}
-	for _, p := range place.Isolation(ctx) {
-		r.note("isolation of the sandbox, %s: %s: %s", p.Name, p.Result, p.Detail)
+	now := time.Now()
+	r.record.Sandbox.Isolation = bucket.ApplyWaivers(isolationFindings(place.Isolation(ctx)), r.config.Policy.Waivers, now)
+	for _, f := range bucket.Violations(r.record.Sandbox.Isolation, r.config.Policy.FailOn) {
+		r.record.Fail(evidence.Policy, rto.Verify, fmt.Sprintf("%s is %s (%s): %s", f.Check, f.Status, f.Severity, f.Detail))
 	}
 }
 
@@ -398,6 +407,9 @@ func (r *run) teardown(ctx context.Context) error {
 	}
 	if r.source != nil {
 		_ = r.source.Close()
+	}
+	if i, can := r.instance.(sandbox.Noted); can {
+		r.record.Notes = append(r.record.Notes, i.Notes()...)
 	}
 	switch {
 	case r.instance == nil:
@@ -413,6 +425,11 @@ func (r *run) teardown(ctx context.Context) error {
 		r.record.Notes = append(r.record.Notes, notes...)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("the bucket could not be left as it was found: %w", err))
+		}
+	}
+	if r.unlock != nil {
+		if err := r.unlock(ctx); err != nil {
+			r.note("the lock is left to expire: %v", err)
 		}
 	}
 	r.clean = len(failed) == 0

@@ -44,15 +44,22 @@ func (c *Config) OpenSandbox() (sandbox.Sandbox, error) {
 
 // options are those of the sandbox. The schema has let through only quantities that parse.
 func (k KubernetesSandbox) options() kubernetes.Options {
-	memory := resource.MustParse(k.Memory)
 	o := kubernetes.Options{
-		Kubeconfig: k.Kubeconfig, Context: k.Context, Image: k.Image, PullSecrets: k.PullSecrets, StorageClass: k.StorageClass, Size: resource.MustParse(k.Size),
-		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(k.CPU), corev1.ResourceMemory: memory},
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: memory},
-		},
-		NodeSelector: k.NodeSelector, PriorityClass: k.PriorityClass, SpreadOver: k.SpreadOver,
+		Kubeconfig: k.Kubeconfig, Context: k.Context, Namespace: k.Namespace, ClusterRole: k.ClusterRole, Image: k.Image, PullSecrets: k.PullSecrets, Env: k.Env,
+		StorageClass: k.StorageClass, NodeSelector: k.NodeSelector, PriorityClass: k.PriorityClass, SpreadOver: k.SpreadOver,
 		ServiceAccountAnnotations: k.ServiceAccountAnnotations, S3CIDRs: k.S3CIDRs, Timeout: k.Timeout,
+	}
+	if k.Twin != nil {
+		o.Twin = kubernetes.Twin(*k.Twin)
+	}
+	if k.CPU != "" {
+		o.CPU = resource.MustParse(k.CPU)
+	}
+	if k.Memory != "" {
+		o.Memory = resource.MustParse(k.Memory)
+	}
+	if k.Size != "" {
+		o.Size = resource.MustParse(k.Size)
 	}
 	for _, key := range k.Tolerate {
 		o.Tolerations = append(o.Tolerations, corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists})

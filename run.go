@@ -76,7 +76,8 @@ type run struct {
 	footprint   *backup.Footprint
 	instance    sandbox.Instance
 	restored    *weaviate.Conn
-	clean       bool // nothing is left to be undone
+	unlock      func(context.Context) error // nil: nothing is locked
+	clean       bool                        // nothing is left to be undone
 }
 
 // Run performs one drill and stores its record. The record is not nil as soon as anything was done; whatever went wrong with the drill is in it, and its Status is the

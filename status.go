@@ -22,6 +22,7 @@ var statuses = []struct {
 	{ErrConfig, evidence.Usage},
 	{backup.ErrRefused, evidence.Refused},
 	{sandbox.ErrNotEmpty, evidence.Refused},
+	{sandbox.ErrBusy, evidence.Refused},
 	{errBroken, evidence.DataFailed},
 	{backup.ErrMalformed, evidence.DataFailed},
 	{backup.ErrNotSuccessful, evidence.DataFailed},

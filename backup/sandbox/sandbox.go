@@ -18,8 +18,11 @@ type Spec struct {
 	Nodes   []string // node names that the backup was taken on, at least one
 	Modules []string // modules to enable besides backup-s3; their inference services are not needed
 	S3      S3
+	Bytes   int64 // of the biggest node's part of the backup before compression; 0: not known
 	// Outlive: the sandbox may be kept after the tool has ended (--keep-on-failure), so it must not depend on the tool's life.
 	Outlive bool
+	// Waiting, when set, is told what Up waits for whenever that changes, such as "weaviate-0 finds no place in the cluster: insufficient memory".
+	Waiting func(cause string)
 }
 
 // S3 is what the sandbox's backup-s3 module is started with.
@@ -50,10 +53,42 @@ type Collector interface {
 	Collect(ctx context.Context, now time.Time) (drills []string, err error)
 }
 
+// Locker is a Sandbox that only one drill at a time may use.
+type Locker interface {
+	// Lock keeps other drills out until release is called, or until the lock expires after the tool has died. It wraps ErrBusy when a living drill has it; one that a dead drill left is taken over,
+	// which is noticed by waiting. held is ctx, and ends as well when the lock is lost: then another drill may begin.
+	Lock(ctx context.Context, drillID string) (held context.Context, release func(context.Context) error, err error)
+}
+
+// Examiner is a Sandbox that can tell, before anything is made, whether Up could do what it does.
+type Examiner interface {
+	// Examine tries what can be tried without changing anything. An error is that nothing could be asked; what is missing is in the checks.
+	Examine(ctx context.Context, spec Spec) ([]Check, error)
+}
+
+// Check is one thing that a drill needs.
+type Check struct {
+	Name   string `json:"name"`   // what is needed, such as "create statefulsets.apps in the sandbox's namespace"
+	Result Result `json:"result"` //
+	Detail string `json:"detail"` // one sentence: what was asked and what was answered
+	Remedy string `json:"remedy"` // what grants it: a line of a manifest or a policy, or a command; empty when nothing is to be done
+}
+
+// Result is the outcome of a Check or of a Probe.
+type Result string
+
+// The results.
+const (
+	Pass    Result = "pass"
+	Fail    Result = "fail"
+	Unknown Result = "unknown" // it could not be found out, which is not a pass
+)
+
 // Errors that a drill decides on.
 var (
 	ErrNotEmpty = errors.New("the sandbox is not empty")        // it has collections already: a restore into it proves nothing
 	ErrVersion  = errors.New("the sandbox has another version") // than the backup needs
+	ErrBusy     = errors.New("another drill is under way")
 )
 
 // Instance is a Weaviate that is up.
@@ -67,6 +102,37 @@ type Instance interface {
 	Down(ctx context.Context) error
 	// Describe tells where the instance is, for a person who was asked to keep it (--keep-on-failure).
 	Describe() string
+}
+
+// What an Instance may tell besides.
+type (
+	// Isolated is an Instance that can try how isolated it is.
+	Isolated interface {
+		Isolation(ctx context.Context) []Probe
+	}
+	// Disturbable is an Instance whose surroundings can stop it. Disturbed says what they did to it since Up returned, "" when nothing.
+	Disturbable interface {
+		Disturbed(ctx context.Context) (string, error)
+	}
+	// Measured is an Instance that says where the time of Up went.
+	Measured interface{ Steps() []Step }
+	// Noted is an Instance that has something to add to the record when its work is done, such as how it was made and reached.
+	Noted interface{ Notes() []string }
+)
+
+// Probe is one property of a sandbox's isolation, tried and not assumed.
+type Probe struct {
+	Name   string // anonymous-access, pod-security, network-policy
+	Result Result
+	Detail string // one sentence: what was tried and what happened
+}
+
+// Step is a part of Up.
+type Step struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"took"` // nanoseconds
+	// Weaviate: this is the server's own start, which no sandbox can shorten.
+	Weaviate bool `json:"weaviate,omitempty"`
 }
 
 // ReadyTimeout bounds the wait for an empty Weaviate to answer as ready (6 to 9 s were measured for 1.38.5).

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/verify"
 )
@@ -113,6 +114,10 @@ type Sandbox struct {
 	Version string   `json:"version,omitempty"`
 	Nodes   []string `json:"nodes,omitempty"`
 	Kept    string   `json:"kept,omitempty"` // where it still is, when it was kept on purpose
+	// Steps are the parts of the phase provision, for kinds that can tell.
+	Steps []sandbox.Step `json:"steps,omitempty"`
+	// Isolation is what was tried of it, for kinds that can.
+	Isolation []bucket.Finding `json:"isolation,omitempty"`
 }
 
 // Bucket is where the backup lies.

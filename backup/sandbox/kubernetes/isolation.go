@@ -15,32 +15,19 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/internal/secret"
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
-// What a Probe found.
-const (
-	Pass    = "pass"
-	Fail    = "fail"
-	Unknown = "unknown" // it could not be found out, which is not a pass
-)
-
-// Probe is one property of the sandbox's isolation, tried and not assumed.
-type Probe struct {
-	Name   string `json:"name"`   // anonymous-access, pod-security, network-policy
-	Result string `json:"result"` // Pass, Fail or Unknown
-	Detail string `json:"detail"` // what was tried and what happened
-}
-
 // Isolation tries whether the sandbox lets in who has no key, whether its namespace takes a privileged pod, and whether the cluster's network plugin enforces
 // network policies. The last takes two small pods, removed afterwards, and 5 to 30 seconds, in which the sandbox can be used.
-func (i *Instance) Isolation(ctx context.Context) []Probe {
-	return []Probe{i.anonymousAccess(ctx), i.podSecurity(ctx), i.networkPolicy(ctx)}
+func (i *Instance) Isolation(ctx context.Context) []sandbox.Probe {
+	return []sandbox.Probe{i.anonymousAccess(ctx), i.podSecurity(ctx), i.networkPolicy(ctx)}
 }
 
-func (i *Instance) anonymousAccess(ctx context.Context) Probe {
-	p := Probe{Name: "anonymous-access", Result: Fail, Detail: "a request without a key was answered"}
+func (i *Instance) anonymousAccess(ctx context.Context) sandbox.Probe {
+	p := sandbox.Probe{Name: "anonymous-access", Result: sandbox.Fail, Detail: "a request without a key was answered"}
 	stranger := i.endpoint
 	stranger.APIKey = secret.Value{}
 	c, err := weaviate.Dial(ctx, stranger)
@@ -48,15 +35,15 @@ func (i *Instance) anonymousAccess(ctx context.Context) Probe {
 	case err == nil:
 		_ = c.Close()
 	case errors.Is(err, weaviate.ErrUnauthorized):
-		p.Result, p.Detail = Pass, "a request without a key was refused"
+		p.Result, p.Detail = sandbox.Pass, "a request without a key was refused"
 	default:
-		p.Result, p.Detail = Unknown, err.Error()
+		p.Result, p.Detail = sandbox.Unknown, err.Error()
 	}
 	return p
 }
 
-func (i *Instance) podSecurity(ctx context.Context) Probe {
-	p := Probe{Name: "pod-security", Result: Fail, Detail: "the API server would take a privileged pod in the namespace"}
+func (i *Instance) podSecurity(ctx context.Context) sandbox.Probe {
+	p := sandbox.Probe{Name: "pod-security", Result: sandbox.Fail, Detail: "the API server would take a privileged pod in the namespace"}
 	spec := *i.probe.DeepCopy()
 	yes := true
 	spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
@@ -65,9 +52,9 @@ func (i *Instance) podSecurity(ctx context.Context) Probe {
 	switch {
 	case err == nil:
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "violates PodSecurity"):
-		p.Result, p.Detail = Pass, "the API server refused a privileged pod in the namespace (a dry run)"
+		p.Result, p.Detail = sandbox.Pass, "the API server refused a privileged pod in the namespace (a dry run)"
 	default:
-		p.Result, p.Detail = Unknown, oneLine(err.Error())
+		p.Result, p.Detail = sandbox.Unknown, oneLine(err.Error())
 	}
 	return p
 }
@@ -81,10 +68,10 @@ const (
 )
 
 // networkPolicy tries a connection that the policies forbid, from a pod that they give no way out to a node that they let nobody else in, and one that they allow.
-func (i *Instance) networkPolicy(ctx context.Context) Probe {
+func (i *Instance) networkPolicy(ctx context.Context) sandbox.Probe {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	p := Probe{Name: "network-policy", Result: Unknown}
+	p := sandbox.Probe{Name: "network-policy", Result: sandbox.Unknown}
 	target, err := i.cluster.CoreV1().Pods(i.namespace).Get(ctx, i.nodes[0].pod, metav1.GetOptions{})
 	if err != nil {
 		p.Detail = err.Error()
@@ -98,7 +85,7 @@ func (i *Instance) networkPolicy(ctx context.Context) Probe {
 // connects has one pod ask the forbidden address and another the allowed one. The client is the sandbox's own image, the only one that is surely at hand, and it has
 // no shell: a Weaviate that is to ask another about sign-in (OpenID Connect) does so before anything else, ends when it is told no, and logs which no that was.
 // Without the answer of the allowed one the silence of the other means nothing.
-func (i *Instance) connects(ctx context.Context, forbiddenAddress, allowedAddress string) (result, detail string) {
+func (i *Instance) connects(ctx context.Context, forbiddenAddress, allowedAddress string) (result sandbox.Result, detail string) {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
@@ -111,7 +98,7 @@ func (i *Instance) connects(ctx context.Context, forbiddenAddress, allowedAddres
 	}()
 	for name, address := range map[string]string{forbidden: forbiddenAddress, allowed: allowedAddress} {
 		if _, err := i.cluster.CoreV1().Pods(i.namespace).Create(ctx, i.client(name, address), metav1.CreateOptions{}); err != nil {
-			return Unknown, "a pod that tries could not be made: " + oneLine(err.Error())
+			return sandbox.Unknown, "a pod that tries could not be made: " + oneLine(err.Error())
 		}
 	}
 	detail = "the pods that try did not start in time"
@@ -130,15 +117,15 @@ func (i *Instance) connects(ctx context.Context, forbiddenAddress, allowedAddres
 		case !control.answered:
 			detail = fmt.Sprintf("a connection to %s that the policies allow was not answered either%s", allowedAddress, control.words)
 		case trial.answered && trial.age >= settle:
-			return Fail, fmt.Sprintf("a pod that the policies give no way out reached %s, which they let it not in: the cluster's network plugin does not enforce NetworkPolicy", forbiddenAddress)
+			return sandbox.Fail, fmt.Sprintf("a pod that the policies give no way out reached %s, which they let it not in: the cluster's network plugin does not enforce NetworkPolicy", forbiddenAddress)
 		case trial.answered:
 			late = fmt.Sprintf("; for some seconds after the pod's start it was: the network plugin enforces the policies late (%v were given)", settle)
 		case trial.failed && trial.age >= settle, !trial.failed && trial.age >= silence:
-			return Pass, fmt.Sprintf("a connection to %s that the policies forbid was not made, one that they allow was%s", forbiddenAddress, late)
+			return sandbox.Pass, fmt.Sprintf("a connection to %s that the policies forbid was not made, one that they allow was%s", forbiddenAddress, late)
 		}
 		select {
 		case <-ctx.Done():
-			return Unknown, detail
+			return sandbox.Unknown, detail
 		case <-time.After(time.Second):
 		}
 	}

@@ -47,19 +47,27 @@ type Options struct {
 	// Kubeconfig is a file. Empty: KUBECONFIG, then ~/.kube/config, then, in a pod, the cluster of the pod.
 	Kubeconfig string
 	Context    string // of the kubeconfig; empty: its current one
-	Owner      string // for the namespace's annotation; empty: the user and host of this process
+	// Namespace of the tool, which holds the Lease. Empty: in a pod its own, else that of the context.
+	Namespace string
+	// ClusterRole that the tool binds to itself in the sandbox's namespace. Empty: it has its rights already.
+	ClusterRole string
+	// Twin is the source's StatefulSet, after which the sandbox is made. Zero: none.
+	Twin  Twin
+	Owner string // for the namespace's annotation; empty: the user and host of this process
 
 	Image string // empty: semitechnologies/weaviate:<version of the backup>
 	// PullSecrets are copied into the sandbox: "namespace/name" of secrets of type kubernetes.io/dockerconfigjson.
 	PullSecrets []string
 
-	// Resources of each pod. What is not set: requests of 500m CPU and 1Gi memory, a limit of 4Gi memory.
-	Resources corev1.ResourceRequirements
+	Env map[string]string // more variables of the server
+
+	// CPU that each pod requests, and Memory that it requests and may use. Zero: the twin's, else 500m and 4Gi.
+	CPU, Memory resource.Quantity
 	// Quota bounds the namespace. Empty: exactly what its pods may use.
 	Quota corev1.ResourceList
 	// StorageClass of each node's volume. Empty: an emptyDir, a folder on the disk of the cluster's node.
 	StorageClass string
-	// Size of each node's data; zero: 10Gi. Of an emptyDir it is the limit beyond which the pod is evicted.
+	// Size of each node's data; zero: the twin's, else from the size of the backup. Of an emptyDir it is the limit beyond which the pod is evicted.
 	Size resource.Quantity
 
 	NodeSelector  map[string]string
@@ -74,8 +82,13 @@ type Options struct {
 	// Empty: the endpoint's address where it is one, else every address but the metadata service of the machine; always on the endpoint's port only.
 	S3CIDRs []string
 
-	Timeout time.Duration      // of the wait for all nodes to be ready; zero: 10 minutes
-	Waiting func(cause string) // when set, told what is waited for whenever that changes
+	Timeout time.Duration // of the wait for all nodes to be ready; zero: 10 minutes
+}
+
+// Twin names a StatefulSet in the same cluster.
+type Twin struct {
+	Namespace   string
+	StatefulSet string // empty: weaviate, as the official Helm chart calls it
 }
 
 // New returns a sandbox in a cluster.
@@ -172,7 +185,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	waiting := p.Waiting
+	waiting := spec.Waiting
 	if waiting == nil {
 		waiting = func(string) {}
 	}

@@ -36,7 +36,7 @@ func options(t *testing.T) kubernetes.Options {
 	t.Helper()
 	return kubernetes.Options{
 		Kubeconfig: servertest.Cluster(t), Image: servertest.WeaviateImage,
-		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("256Mi")}},
+		CPU: resource.MustParse("50m"), Memory: resource.MustParse("1Gi"),
 	}
 }
 
@@ -124,12 +124,8 @@ func TestHopeless(t *testing.T) {
 		"no storage class":  {func(o *kubernetes.Options) { o.StorageClass = "no-such-class" }, []string{"node1", `"no-such-class" not found`}},
 		"no priority class": {func(o *kubernetes.Options) { o.PriorityClass = "no-such-class" }, []string{"node1", "no-such-class"}},
 		"too little memory": {func(o *kubernetes.Options) {
-			o.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("24Mi")}
-			o.Resources.Requests = nil
+			o.Memory = resource.MustParse("24Mi")
 		}, []string{"node1", "ended before it was ready"}},
-		"requests beyond limits": {func(o *kubernetes.Options) {
-			o.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("24Mi")}
-		}, []string{"memory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,11 +142,12 @@ func TestHopeless(t *testing.T) {
 // TestNoPlace waits for a place that could still come, says so, and names it when the time is up.
 func TestNoPlace(t *testing.T) {
 	var told []string
+	spec := sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1")
+	spec.Waiting = func(cause string) { told = append(told, cause) }
 	fails(t, options(t), func(o *kubernetes.Options) {
 		o.NodeSelector = map[string]string{"no-such": "node"}
 		o.Timeout = 3 * time.Second
-		o.Waiting = func(cause string) { told = append(told, cause) }
-	}, sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1"), "node1", "finds no place", "affinity/selector", context.DeadlineExceeded.Error())
+	}, spec, "node1", "finds no place", "affinity/selector", context.DeadlineExceeded.Error())
 	if !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "affinity/selector") }) {
 		t.Errorf("it was said that: %q", told)
 	}
@@ -363,17 +360,16 @@ func TestIsolation(t *testing.T) {
 	o := options(t)
 	_, b := servertest.Source(t)
 	spec := sandboxtest.Spec(t, b, "node1")
-	o.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")}
 	i := up(t, o, spec)
 	own := os.Getenv("KUBECONFIG") == ""
 	for _, p := range i.(*kubernetes.Instance).Isolation(t.Context()) {
 		t.Logf("%s: %s: %s", p.Name, p.Result, p.Detail)
-		want := kubernetes.Pass
+		want := sandbox.Pass
 		if p.Name == "network-policy" && own {
-			want = kubernetes.Fail
+			want = sandbox.Fail
 		}
-		if p.Name == "network-policy" && !own && p.Result == kubernetes.Fail {
-			want = kubernetes.Fail
+		if p.Name == "network-policy" && !own && p.Result == sandbox.Fail {
+			want = sandbox.Fail
 		}
 		if p.Result != want {
 			t.Errorf("%s: %s", p.Name, p.Result)

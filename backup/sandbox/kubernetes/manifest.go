@@ -217,23 +217,16 @@ func (o Options) size() resource.Quantity {
 
 // resources of each pod: the options', with defaults for what they do not say.
 func (o Options) resources() corev1.ResourceRequirements {
-	r := *o.Resources.DeepCopy()
-	if r.Limits == nil {
-		r.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("4Gi")}
+	cpu, memory := o.CPU, o.Memory
+	if cpu.IsZero() {
+		cpu = resource.MustParse("500m")
 	}
-	if r.Requests == nil {
-		r.Requests = corev1.ResourceList{}
+	if memory.IsZero() {
+		memory = resource.MustParse("4Gi")
 	}
-	for kind, def := range map[corev1.ResourceName]string{corev1.ResourceCPU: "500m", corev1.ResourceMemory: "1Gi"} {
-		if _, ok := r.Requests[kind]; ok {
-			continue
-		}
-		r.Requests[kind] = resource.MustParse(def)
-		if limit, ok := r.Limits[kind]; ok && limit.Cmp(r.Requests[kind]) < 0 {
-			r.Requests[kind] = limit
-		}
+	return corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: cpu, corev1.ResourceMemory: memory}, Limits: corev1.ResourceList{corev1.ResourceMemory: memory},
 	}
-	return r
 }
 
 // quota is what the pods of the sandbox, and those that probe it, may use together.
