@@ -40,7 +40,11 @@ func (r *run) preflight(ctx context.Context) error {
 	if err := r.describeSource(ctx); err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
-	// Whoever has the lock is alone, so that a sandbox which a journal tells of is nobody's any more.
+	if place, can := r.place.(sandbox.Locker); can {
+		if r.locked, r.unlock, err = place.Lock(ctx, r.record.ID); err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+	}
 	notes, err := TidyUp(ctx, r.store, r.bucket, r.place)
 	r.record.Notes = append(r.record.Notes, notes...)
 	return err

@@ -76,6 +76,7 @@ type run struct {
 	footprint   *backup.Footprint
 	instance    sandbox.Instance
 	restored    *weaviate.Conn
+	locked      context.Context             // the drill's once it has the sandbox's lock; ends when that is lost
 	unlock      func(context.Context) error // nil: nothing is locked
 	clean       bool                        // nothing is left to be undone
 }
@@ -157,6 +158,9 @@ func (r *run) steps(ctx context.Context) {
 		if r.phase(ctx, s.phase, s.do) != nil {
 			return
 		}
+		if r.locked != nil {
+			ctx = r.locked
+		}
 	}
 }
 
@@ -179,6 +183,9 @@ func (r *run) phase(ctx context.Context, p rto.Phase, do func(*run, context.Cont
 	status, message := StatusOf(err), oneLine(err)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		status, message = evidence.Interrupted, "interrupted during "+string(p)
+		if cause := context.Cause(ctx); cause != ctx.Err() { // nobody interrupted: the lock was lost
+			status, message = StatusOf(cause), oneLine(cause)
+		}
 	}
 	span.Error = message
 	r.record.Fail(status, p, message)

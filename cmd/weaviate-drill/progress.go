@@ -26,6 +26,8 @@ type progress struct {
 	bar   *mpb.Bar
 	last  *atomic.Pointer[drill.Progress] // of the phase under way; the goroutine that paints reads it
 	told  time.Time
+	// detail is the last that was logged.
+	detail string
 }
 
 func newProgress(w io.Writer) *progress {
@@ -41,8 +43,9 @@ func (p *progress) show(now drill.Progress) {
 		p.next(now.Phase)
 	}
 	if p.bars == nil {
-		if time.Since(p.told) >= logEvery {
-			p.told = time.Now()
+		waits := now.Phase == rto.Provision && now.Detail != p.detail // for a place, an image: what a person can help
+		if waits || time.Since(p.told) >= logEvery {
+			p.told, p.detail = time.Now(), now.Detail
 			p.log.Info("progress", "phase", string(now.Phase), "done", now.Done, "total", now.Total, "unit", now.Unit, "detail", now.Detail)
 		}
 		return
@@ -65,7 +68,7 @@ func (p *progress) say(text string) {
 
 // next ends the bar of a phase and begins another.
 func (p *progress) next(phase rto.Phase) {
-	p.phase, p.told = phase, time.Now()
+	p.phase, p.told, p.detail = phase, time.Now(), ""
 	if p.bars == nil {
 		p.log.Info("phase begins", "phase", string(phase))
 		return

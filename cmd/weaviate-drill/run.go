@@ -62,7 +62,13 @@ The production backup is not changed. What a restore writes beside it is removed
 			if err := reportable(o.reports); err != nil {
 				return err
 			}
-			record, err := drill.Run(c.Context(), cfg, drill.Options{Tool: tool(), KeepOnFailure: o.keep, Progress: a.progress.show, Log: a.log})
+			events := a.jobEvents()
+			show := func(now drill.Progress) {
+				a.progress.show(now)
+				events.show(now)
+			}
+			record, err := drill.Run(c.Context(), cfg, drill.Options{Tool: tool(), KeepOnFailure: o.keep, Progress: show, Log: a.log})
+			events.end(record, err)
 			return a.finish(record, err, o.reports)
 		},
 	}
