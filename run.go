@@ -183,7 +183,7 @@ func (r *run) phase(ctx context.Context, p rto.Phase, do func(*run, context.Cont
 	status, message := StatusOf(err), oneLine(err)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		status, message = evidence.Interrupted, "interrupted during "+string(p)
-		if cause := context.Cause(ctx); cause != ctx.Err() { // nobody interrupted: the lock was lost
+		if cause := context.Cause(ctx); errors.Is(cause, sandbox.ErrLockLost) {
 			status, message = StatusOf(cause), oneLine(cause)
 		}
 	}

@@ -56,7 +56,7 @@ type Collector interface {
 // Locker is a Sandbox that only one drill at a time may use.
 type Locker interface {
 	// Lock keeps other drills out until release is called, or until the lock expires after the tool has died. It wraps ErrBusy when a living drill has it; one that a dead drill left is taken over,
-	// which is noticed by waiting. held is ctx, and ends as well when the lock is lost: then another drill may begin.
+	// which is noticed by waiting. held is ctx, and ends as well when the lock is lost, with a cause that wraps ErrLockLost: then another drill may begin.
 	Lock(ctx context.Context, drillID string) (held context.Context, release func(context.Context) error, err error)
 }
 
@@ -89,6 +89,7 @@ var (
 	ErrNotEmpty = errors.New("the sandbox is not empty")        // it has collections already: a restore into it proves nothing
 	ErrVersion  = errors.New("the sandbox has another version") // than the backup needs
 	ErrBusy     = errors.New("another drill is under way")
+	ErrLockLost = errors.New("the drill's lock was lost")
 )
 
 // Instance is a Weaviate that is up.
