@@ -24,8 +24,8 @@ var statuses = []struct {
 	tone   tone
 }{{bucket.Fail, bad}, {bucket.Unknown, warn}, {bucket.NotSupported, warn}, {bucket.Waived, warn}, {bucket.Pass, good}}
 
-// postureCounts sums up an audit: "13 checks: 2 fail, 1 unknown, 10 pass".
-func postureCounts(findings []bucket.Finding) string {
+// findingCounts sums up an audit: "13 checks: 2 fail, 1 unknown, 10 pass".
+func findingCounts(findings []bucket.Finding) string {
 	var parts []string
 	for _, s := range statuses {
 		n := 0
@@ -63,12 +63,23 @@ func statusTone(s bucket.Status) tone {
 }
 
 func postureSection(findings []bucket.Finding, whole bool) section {
-	s := section{title: "Bucket posture"}
 	if len(findings) == 0 {
-		s.lines = []string{"The bucket was not audited."}
-		return s
+		return section{title: "Bucket posture", lines: []string{"The bucket was not audited."}}
 	}
-	s.lines = []string{postureCounts(findings) + "."}
+	return findingsSection("Bucket posture", findings, whole)
+}
+
+// isolationSection is empty for a sandbox of a kind that cannot try how isolated it is.
+func isolationSection(findings []bucket.Finding) section {
+	if len(findings) == 0 {
+		return section{}
+	}
+	return findingsSection("Isolation of the sandbox", findings, false)
+}
+
+// findingsSection leaves out what passes, unless it is to be whole.
+func findingsSection(title string, findings []bucket.Finding, whole bool) section {
+	s := section{title: title, lines: []string{findingCounts(findings) + "."}}
 	s.table.columns = []column{{name: "status"}, {name: "severity"}, {name: "check"}, {name: "finding"}}
 	for _, f := range byStatus(findings) {
 		if f.Status == bucket.Pass && !whole {

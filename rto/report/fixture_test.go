@@ -6,6 +6,7 @@ import (
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
@@ -17,8 +18,11 @@ var began = time.Date(2026, 11, 24, 22, 26, 55, 0, time.UTC)
 func drill(passed bool) *evidence.Record {
 	r := &evidence.Record{
 		Schema: evidence.Schema, ID: "drill-20261124-222655-k3f9x2", Tool: evidence.Tool{Version: "v0.1.0", Commit: "6f2c1ab", Go: "go1.26.8"}, Began: began,
-		Source:  evidence.Source{URL: "https://weaviate.example.com", Version: "1.38.5", Nodes: []string{"weaviate-0"}, Modules: []string{"backup-s3"}, Collections: []string{"Article", "Customer", "Product"}},
-		Sandbox: evidence.Sandbox{Kind: "process", Version: "1.38.5", Nodes: []string{"weaviate-0"}},
+		Source: evidence.Source{URL: "https://weaviate.example.com", Version: "1.38.5", Nodes: []string{"weaviate-0"}, Modules: []string{"backup-s3"}, Collections: []string{"Article", "Customer", "Product"}},
+		Sandbox: evidence.Sandbox{
+			Kind: "kubernetes", Version: "1.38.5", Nodes: []string{"weaviate-0"}, Isolation: isolation,
+			Steps: []sandbox.Step{{Name: "create", Took: 210 * time.Millisecond}, {Name: "schedule", Took: 1100 * time.Millisecond}, {Name: "start", Took: 6400 * time.Millisecond, Weaviate: true}, {Name: "reach", Took: 190 * time.Millisecond}},
+		},
 		Bucket:  evidence.Bucket{Name: "backups", Path: "prod", Region: "eu-central-1"},
 		FailOn:  bucket.High,
 		Posture: posture(passed),
@@ -99,6 +103,7 @@ func spoil(r *evidence.Record) {
 			Rule: "updated on the source after the capture point, or within the margin before it", Fields: []string{"properties.title", "lastUpdateTime"}, SourceTime: began.Add(20 * time.Second), RestoreTime: began.Add(-time.Hour),
 		})
 	}
+	r.Sandbox.Version = "1.38.12"
 	v.Structure = []verify.StructureDifference{{
 		Kind: "schema", Where: "Article.vectorIndexConfig.ef", Source: "-1", Restored: "64", Verdict: verify.Unverifiable, Rule: "a setting carries no time, so one changed after the capture point looks the same",
 	}}
@@ -109,6 +114,14 @@ func spoil(r *evidence.Record) {
 	r.Fail(evidence.Policy, rto.Verify, "RPO 24 h missed: 26 h of writes would be lost")
 	r.Fail(evidence.DataFailed, rto.Archive, "1 chunk is not what it was: "+key)
 	r.Fail(evidence.DataFailed, rto.Verify, "1 of 5,000 objects is corrupt: Article "+corruptID)
+}
+
+var isolation = []bucket.Finding{
+	{Check: "sandbox-pod-security", Title: "The sandbox's namespace refuses privileged pods", Status: bucket.Pass, Severity: bucket.High, Detail: "the API server refused a privileged pod in the namespace (a dry run)"},
+	{
+		Check: "sandbox-network-policy", Title: "The cluster enforces network policies", Status: bucket.Fail, Severity: bucket.Medium, Detail: "a pod that the policies give no way out reached 10.0.0.7:8080",
+		Remediation: "Install a network plugin that enforces NetworkPolicy.",
+	},
 }
 
 func posture(passed bool) []bucket.Finding {

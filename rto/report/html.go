@@ -48,6 +48,9 @@ type page struct {
 	Clock      *step // the recovery, from the first phase of it to the last
 	Posture    string
 	Findings   []bucket.Finding
+	Isolated   string // as Posture, of the sandbox
+	Isolation  []bucket.Finding
+	Provision  string
 	Problems   []backup.Problem
 	Checks     []string
 	Comparison *comparison
@@ -108,8 +111,12 @@ func writeHTML(w io.Writer, r *evidence.Record) error {
 		p.Milestones = milestones(r.Assessment)
 	}
 	if len(r.Posture) > 0 {
-		p.Posture = postureCounts(r.Posture)
+		p.Posture = findingCounts(r.Posture)
 	}
+	if len(r.Sandbox.Isolation) > 0 {
+		p.Isolated, p.Isolation = findingCounts(r.Sandbox.Isolation), byStatus(r.Sandbox.Isolation)
+	}
+	p.Provision = provisionLine(r.Sandbox.Steps)
 	if v := r.Verification; v != nil {
 		s := verificationSection(v)
 		p.Comparison = &comparison{v, string(v.Outcome()), s.lines, verdictTotals(v), s.table, s.tone}
@@ -200,7 +207,7 @@ func tiles(r *evidence.Record) []tile {
 			}
 		}
 		posture.Figure = fmt.Sprintf("%d of %d", passed, len(r.Posture))
-		_, posture.Note, _ = strings.Cut(postureCounts(r.Posture), ": ")
+		_, posture.Note, _ = strings.Cut(findingCounts(r.Posture), ": ")
 		posture.Part = float64(passed) / float64(len(r.Posture))
 	}
 	return append(list, objects, posture)

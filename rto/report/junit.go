@@ -65,8 +65,8 @@ func writeJUnit(w io.Writer, r *evidence.Record) error {
 		name  string
 		cases []testcase
 	}{
-		{"verdict", verdictCases(r)}, {"phases", phaseCases(r.Timeline)}, {"bucket posture", findingCases(r)}, {"backup in S3", problemCases(r)},
-		{"verification", verificationCases(r.Verification)}, {"objectives", objectiveCases(r.Assessment)},
+		{"verdict", verdictCases(r)}, {"phases", phaseCases(r.Timeline)}, {"bucket posture", findingCases(r, r.Posture)}, {"backup in S3", problemCases(r)},
+		{"verification", verificationCases(r.Verification)}, {"sandbox isolation", findingCases(r, r.Sandbox.Isolation)}, {"objectives", objectiveCases(r.Assessment)},
 	} {
 		if len(suite.cases) == 0 {
 			continue
@@ -139,8 +139,8 @@ func phaseCases(t rto.Timeline) (cases []testcase) {
 	return cases
 }
 
-func findingCases(r *evidence.Record) (cases []testcase) {
-	for _, f := range r.Posture {
+func findingCases(r *evidence.Record, findings []bucket.Finding) (cases []testcase) {
+	for _, f := range findings {
 		c := testcase{Name: f.Check + ": " + f.Title}
 		switch {
 		case blocking(r, f) && f.Status == bucket.Unknown:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
@@ -71,9 +72,9 @@ func recordDocument(r *evidence.Record) document {
 		d = append(d, reasons)
 	}
 	return append(d,
-		factsSection(r), recoverySection(r), phasesSection(r.Timeline),
+		factsSection(r), recoverySection(r), phasesSection(r),
 		postureSection(r.Posture, false), backupCheckSection(r.Catalogue, r.Archive, few), verificationSection(r.Verification),
-		structureSection(r.Verification, few), differencesSection(r.Verification, few),
+		structureSection(r.Verification, few), differencesSection(r.Verification, few), isolationSection(r.Sandbox.Isolation),
 		listSection("Notes", r.Notes), listSection("Logs of the restored server", r.Logs),
 	)
 }
@@ -114,7 +115,7 @@ func facts(r *evidence.Record) []fact {
 	}
 	restored := "none"
 	if r.Restore != nil {
-		restored = join(fmt.Sprintf("sandbox %s", r.Sandbox.Kind), weaviates(r.Sandbox.Version, r.Sandbox.Nodes), "from "+r.Restore.From, "status "+cmp.Or(r.Restore.Status, "not known"))
+		restored = join(fmt.Sprintf("sandbox %s", r.Sandbox.Kind), weaviates(r.Sandbox.Version, r.Sandbox.Nodes), upgrade(r), "from "+r.Restore.From, "status "+cmp.Or(r.Restore.Status, "not known"))
 	}
 	list = append(list, fact{"restore", restored})
 	if r.Restore != nil && r.Restore.Error != "" {
@@ -141,6 +142,14 @@ func weaviates(version string, nodes []string) string {
 		return "Weaviate of a version that is not known"
 	}
 	return fmt.Sprintf("Weaviate %s on %s", version, number(len(nodes), "node"))
+}
+
+// upgrade says that the backup was restored into another version than it was made by, "" when not.
+func upgrade(r *evidence.Record) string {
+	if r.Backup == nil || r.Sandbox.Version == "" || r.Sandbox.Version == r.Backup.ServerVersion {
+		return ""
+	}
+	return "another version than the backup's " + cmp.Or(r.Backup.ServerVersion, "unknown one")
 }
 
 func factsSection(r *evidence.Record) section {
@@ -272,9 +281,25 @@ func steps(t rto.Timeline) (list []step, total time.Duration) {
 
 const barWidth = 28
 
-func phasesSection(t rto.Timeline) section {
+// provisionLine says where the time of the phase provision went, "" when the sandbox does not tell.
+func provisionLine(steps []sandbox.Step) string {
+	if len(steps) == 0 {
+		return ""
+	}
+	var parts []string
+	var own time.Duration
+	for _, s := range steps {
+		parts = append(parts, s.Name+" "+rto.Human(s.Took))
+		if !s.Weaviate {
+			own += s.Took
+		}
+	}
+	return fmt.Sprintf("Provision: %s; %s of it besides the server's own start.", strings.Join(parts, ", "), rto.Human(own))
+}
+
+func phasesSection(r *evidence.Record) section {
 	s := section{title: "Phases"}
-	list, _ := steps(t)
+	list, _ := steps(r.Timeline)
 	if len(list) == 0 {
 		s.lines = []string{"None was begun."}
 		return s
@@ -289,6 +314,9 @@ func phasesSection(t rto.Timeline) section {
 		size := min(max(1, int(e.Size*barWidth+0.5)), barWidth-from)
 		bar := strings.Repeat("·", from) + strings.Repeat("█", size) + strings.Repeat("·", barWidth-from-size)
 		s.table.rows = append(s.table.rows, []cell{text(string(e.Phase)), text(e.Took), toned(bar, t), toned(e.Note, cmp.Or(e.tone, faint))})
+	}
+	if line := provisionLine(r.Sandbox.Steps); line != "" {
+		s.more = []string{line}
 	}
 	return s
 }
