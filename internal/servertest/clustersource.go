@@ -105,7 +105,7 @@ func ClusterSource(t testing.TB, b *bucket.Bucket, replicas int, change ...func(
 // chartSet is the StatefulSet of the official chart.
 func chartSet(w ClusterWeaviate, s3 string, b *bucket.Bucket) *appsv1.StatefulSet {
 	labels := map[string]string{"app": "weaviate", "app.kubernetes.io/name": "weaviate", "app.kubernetes.io/managed-by": "Helm"}
-	replicas := int32(len(w.Nodes)) //nolint:gosec // a few
+	replicas := int32(len(w.Nodes))
 	var env []corev1.EnvVar
 	values := map[string]string{
 		"CLUSTER_GOSSIP_BIND_PORT": "7000", "CLUSTER_DATA_BIND_PORT": "7001", "RAFT_BOOTSTRAP_EXPECT": fmt.Sprint(replicas), "RAFT_JOIN": strings.Join(w.Nodes, ","),
@@ -204,7 +204,7 @@ func forwardPorts(t testing.TB, config *rest.Config, client *kubernetes.Clientse
 			select {
 			case <-stop:
 				return
-			case <-over:
+			case <-over: //nolint:errcheck // it is opened again, whatever the error was
 			}
 			time.Sleep(200 * time.Millisecond)
 			_, over = open(ports)
