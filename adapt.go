@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
@@ -46,6 +48,22 @@ func (c *Config) objectives() *rto.Objectives {
 	}
 	o := c.Objectives
 	return &o
+}
+
+// checkMapping refuses a mapping that does not name each node of a backup once, and another of the sandbox for each: Weaviate 1.38.5 never ends such a restore, or panics.
+func (c *Config) checkMapping(nodes map[string]backup.NodeSummary) error {
+	mapping := c.Restore.NodeMapping
+	if len(mapping) == 0 {
+		return nil
+	}
+	want := slices.Sorted(maps.Keys(nodes))
+	if have := slices.Sorted(maps.Keys(mapping)); !slices.Equal(have, want) {
+		return fmt.Errorf("%w: restore.node_mapping names the nodes %s, and the backup was taken on %s: name each of these", ErrConfig, strings.Join(have, ", "), strings.Join(want, ", "))
+	}
+	if to := slices.Sorted(maps.Values(mapping)); len(slices.Compact(to)) < len(mapping) {
+		return fmt.Errorf("%w: restore.node_mapping gives two nodes of the backup the same name: a restore needs as many nodes as the backup has", ErrConfig)
+	}
+	return nil
 }
 
 // sandboxS3 is how the sandbox reaches the bucket: as the tool does, unless the configuration says otherwise.

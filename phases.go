@@ -41,9 +41,11 @@ func (r *run) preflight(ctx context.Context) error {
 		return fmt.Errorf("source: %w", err)
 	}
 	if place, can := r.place.(sandbox.Locker); can {
-		if r.locked, r.unlock, err = place.Lock(ctx, r.record.ID); err != nil {
+		var held context.Context
+		if held, r.unlock, err = place.Lock(ctx, r.record.ID); err != nil {
 			return fmt.Errorf("sandbox: %w", err)
 		}
+		context.AfterFunc(held, func() { r.giveUp(fmt.Errorf("%w: %w", errGivenUp, context.Cause(held))) })
 	}
 	notes, err := TidyUp(ctx, r.store, r.bucket, r.place)
 	r.record.Notes = append(r.record.Notes, notes...)
@@ -109,6 +111,9 @@ func (r *run) backUp(ctx context.Context) error {
 		return err
 	}
 	if r.catalogue, err = backup.ReadCatalogue(ctx, r.bucket, id); err != nil {
+		return err
+	}
+	if err := r.config.checkMapping(r.catalogue.Backup().Nodes); err != nil {
 		return err
 	}
 	objects := r.catalogue.Objects()
@@ -285,7 +290,26 @@ func (r *run) provision(ctx context.Context) error {
 	if r.restored, err = weaviate.Dial(ctx, r.instance.Endpoint()); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
+	if i, can := r.instance.(sandbox.Disturbable); can {
+		go r.guard(ctx, i)
+	}
 	return nil
+}
+
+// guard gives the drill up when the sandbox's surroundings stop a part of it: of a node that was evicted no restore ever ends, and no answer counts. Not being able to look is no reason.
+func (r *run) guard(ctx context.Context, i sandbox.Disturbable) {
+	const every = 2 * time.Second
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+		if what, err := i.Disturbed(ctx); err == nil && what != "" && ctx.Err() == nil {
+			r.giveUp(fmt.Errorf("%w: the sandbox was disturbed: %s", errGivenUp, what))
+			return
+		}
+	}
 }
 
 // spec describes the sandbox that the backup needs.

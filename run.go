@@ -76,8 +76,8 @@ type run struct {
 	footprint   *backup.Footprint
 	instance    sandbox.Instance
 	restored    *weaviate.Conn
-	locked      context.Context             // the drill's once it has the sandbox's lock; ends when that is lost
 	unlock      func(context.Context) error // nil: nothing is locked
+	giveUp      context.CancelCauseFunc     // ends the drill for a reason that no phase would see
 	clean       bool                        // nothing is left to be undone
 }
 
@@ -110,7 +110,9 @@ func Run(ctx context.Context, cfg *Config, o Options) (*evidence.Record, error) 
 		return nil, err
 	}
 	r.Log.Info("drill begins", "drill", r.record.ID)
+	ctx, r.giveUp = context.WithCancelCause(ctx)
 	r.steps(ctx)
+	r.giveUp(nil)
 	r.assess()
 	r.record.Ended = time.Now().UTC()
 	where, err := r.keep()
@@ -158,9 +160,6 @@ func (r *run) steps(ctx context.Context) {
 		if r.phase(ctx, s.phase, s.do) != nil {
 			return
 		}
-		if r.locked != nil {
-			ctx = r.locked
-		}
 	}
 }
 
@@ -183,14 +182,17 @@ func (r *run) phase(ctx context.Context, p rto.Phase, do func(*run, context.Cont
 	status, message := StatusOf(err), oneLine(err)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		status, message = evidence.Interrupted, "interrupted during "+string(p)
-		if cause := context.Cause(ctx); errors.Is(cause, sandbox.ErrLockLost) {
-			status, message = StatusOf(cause), oneLine(cause)
+		if cause := context.Cause(ctx); errors.Is(cause, errGivenUp) {
+			status, message = evidence.NotCarriedOut, oneLine(cause)
 		}
 	}
 	span.Error = message
 	r.record.Fail(status, p, message)
 	return err
 }
+
+// errGivenUp is why a drill ended that nobody interrupted.
+var errGivenUp = errors.New("given up")
 
 func (r *run) note(format string, args ...any) {
 	r.record.Notes = append(r.record.Notes, fmt.Sprintf(format, args...))
