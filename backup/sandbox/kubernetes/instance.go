@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
@@ -23,7 +25,29 @@ type Instance struct {
 	began     map[string]string // each pod's container when it was ready
 	probe     corev1.PodSpec
 	tunnels   []*tunnel
+	carried   meter // by the tunnels
 	endpoint  weaviate.Endpoint
+	notes     []string
+	steps     []sandbox.Step
+	since     time.Time // when the last step ended
+}
+
+// step ends a step of Up; the next begins.
+func (i *Instance) step(name string, weaviate bool) {
+	now := time.Now()
+	i.steps = append(i.steps, sandbox.Step{Name: name, Took: now.Sub(i.since), Weaviate: weaviate})
+	i.since = now
+}
+
+// Steps tells where the time of Up went.
+func (i *Instance) Steps() []sandbox.Step { return i.steps }
+
+// Notes tell how the sandbox differs from the source's StatefulSet that it was made like, and what the port-forward carried.
+func (i *Instance) Notes() []string {
+	if len(i.tunnels) == 0 {
+		return i.notes
+	}
+	return append(slices.Clone(i.notes), "the port-forward carried "+i.carried.String())
 }
 
 // Endpoint is the first node: a port on the loopback that is forwarded through the API server, or, in the cluster, the name of its pod.

@@ -159,12 +159,21 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 	if err != nil {
 		return nil, err
 	}
-	m, err := p.manifest(namespace, c.inside, spec, key)
+	began := time.Now()
+	source, err := c.source(ctx, p.Twin)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes sandbox: %w", err)
 	}
-	i := &Instance{cluster: c, namespace: namespace, drillID: spec.DrillID, nodes: m.nodes, probe: m.probe}
-	made, err := c.create(ctx, p.PullSecrets, m)
+	d, err := p.design(spec, source)
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes sandbox: %w", err)
+	}
+	m, err := p.manifest(namespace, c.inside, spec, key, d)
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes sandbox: %w", err)
+	}
+	i := &Instance{cluster: c, namespace: namespace, drillID: spec.DrillID, nodes: m.nodes, probe: m.probe, notes: d.notes, since: began}
+	made, err := c.create(ctx, d.pullSecrets, m)
 	defer func() {
 		if err == nil {
 			return
@@ -179,6 +188,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 	if err != nil {
 		return nil, err
 	}
+	i.step("create", false)
 	timeout := p.Timeout
 	if timeout == 0 {
 		timeout = defaultTimeout
@@ -198,6 +208,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 		}
 		return nil, err
 	}
+	i.step("reach", false)
 	return i, nil
 }
 

@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -31,6 +30,7 @@ const (
 	// labelNetwork marks the pods for which the policies open the network. It is not that which the service goes by, so that a probe can have the one and not the other.
 	labelNetwork = "weaviate-drill.network"
 	open         = "open"
+	hostname     = "CLUSTER_HOSTNAME" // the variable by which a Weaviate knows its own name
 
 	restPort     = 8080
 	grpcPort     = 50051
@@ -63,9 +63,9 @@ type manifest struct {
 // node is one of Weaviate's, and the pod that it runs in.
 type node struct{ name, pod string }
 
-// manifest makes the sandbox for spec; tool is the namespace of the pod that this process runs in, if any.
-func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Value) (manifest, error) {
-	m := manifest{image: cmp.Or(p.Image, "semitechnologies/weaviate:"+spec.Version)}
+// manifest makes the sandbox for spec as designed; tool is the namespace of the pod that this process runs in, if any.
+func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Value, d design) (manifest, error) {
+	m := manifest{image: d.image}
 	labels := map[string]string{LabelManagedBy: managedBy, LabelDrill: spec.DrillID}
 	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Labels: labels} }
 
@@ -77,15 +77,14 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 		m.namespace.Labels["pod-security.kubernetes.io/"+mode] = "restricted"
 	}
 
-	resources := p.resources()
 	hard := p.Quota
 	if len(hard) == 0 {
-		hard = quota(resources, len(spec.Nodes), p.StorageClass != "", p.size())
+		hard = quota(d.resources, len(spec.Nodes), d.claim, d.size)
 	}
 	m.quota = &corev1.ResourceQuota{ObjectMeta: named(app), Spec: corev1.ResourceQuotaSpec{Hard: hard}}
 	// A pod that somebody's webhook adds to, or that names no limits, gets those of a node and no more.
 	m.limits = &corev1.LimitRange{ObjectMeta: named(app), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
-		Type: corev1.LimitTypeContainer, Max: resources.Limits, Default: resources.Limits, DefaultRequest: resources.Requests,
+		Type: corev1.LimitTypeContainer, Max: d.resources.Limits, Default: d.resources.Limits, DefaultRequest: d.resources.Requests,
 	}}}}
 
 	policies, err := p.policies(tool, spec.S3)
@@ -97,21 +96,15 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 		m.policies = append(m.policies, each)
 	}
 
-	env := spec.Env(key)
-	maps.Copy(env, map[string]string{
-		"PERSISTENCE_DATA_PATH":    dataFolder,
-		"CLUSTER_GOSSIP_BIND_PORT": fmt.Sprint(gossipPort), "CLUSTER_DATA_BIND_PORT": fmt.Sprint(gossipPort + 1),
-		"RAFT_JOIN": strings.Join(spec.Nodes, ","), "RAFT_BOOTSTRAP_EXPECT": fmt.Sprint(len(spec.Nodes)),
-	})
-	if memory, ok := resources.Limits[corev1.ResourceMemory]; ok {
-		env["GOMEMLIMIT"] = fmt.Sprint(memory.Value() / 10 * 9) // collects harder, rather than be killed
+	own := environment(namespace, spec, key, d.resources.Limits)
+	env := maps.Clone(d.env)
+	if env == nil {
+		env = map[string]string{}
 	}
-	if len(spec.Nodes) > 1 {
-		// Of these addresses Weaviate looks up the first only, once, before it tries them all: when that fails, it does not try at all for 30 seconds. The name of the
-		// service is not known to the cluster's DNS at once; an address that is none is always "found", and refuses, and then all are tried again every second
-		// (usecases/cluster/state.go, Init). The name has not the cluster's domain, which is not always cluster.local: the resolver of the pod adds it.
-		env["CLUSTER_JOIN"] = fmt.Sprintf("127.0.0.1:1,%s.%s.svc:%d", serviceName, namespace, gossipPort)
+	if err := p.add(own); err != nil {
+		return m, err
 	}
+	maps.Copy(env, own)
 	held := credentials(spec, key, env)
 	m.secret = &corev1.Secret{ObjectMeta: named(app), StringData: held}
 	var list []corev1.EnvVar
@@ -131,7 +124,7 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 		PublishNotReadyAddresses: true, // the nodes find each other before any is ready
 	}}
 
-	pod := p.pod(m.image, resources, list)
+	pod := d.pod(list)
 	m.probe = *pod.DeepCopy()
 	sets, nodes := setsFor(spec.Nodes)
 	m.nodes = nodes
@@ -149,10 +142,9 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 			PeriodSeconds: 1, TimeoutSeconds: 2,
 			FailureThreshold: 60, // once it was ready, a server that is busy with a restore stays so
 		}
-		for _, key := range p.SpreadOver {
-			template.Spec.TopologySpreadConstraints = append(template.Spec.TopologySpreadConstraints, corev1.TopologySpreadConstraint{
-				MaxSkew: 1, TopologyKey: key, WhenUnsatisfiable: corev1.ScheduleAnyway, LabelSelector: &metav1.LabelSelector{MatchLabels: selector},
-			})
+		for _, c := range d.spread {
+			c.LabelSelector = &metav1.LabelSelector{MatchLabels: selector}
+			template.Spec.TopologySpreadConstraints = append(template.Spec.TopologySpreadConstraints, c)
 		}
 		set := &appsv1.StatefulSet{ObjectMeta: named(s.name), Spec: appsv1.StatefulSetSpec{
 			ServiceName: serviceName, Replicas: &s.replicas, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{labelApp: app}},
@@ -161,10 +153,10 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 		if s.first > 0 {
 			set.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: s.first}
 		}
-		if p.StorageClass != "" {
+		if d.claim {
 			set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: named("data"), Spec: corev1.PersistentVolumeClaimSpec{
-				StorageClassName: &p.StorageClass, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-				Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: p.size()}},
+				StorageClassName: d.class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+				Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: d.size}},
 			}}}
 			volumes := &set.Spec.Template.Spec.Volumes
 			*volumes = slices.DeleteFunc(*volumes, func(v corev1.Volume) bool { return v.Name == "data" })
@@ -178,23 +170,43 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 	return m, nil
 }
 
+// environment is the server's, as far as the sandbox depends on it, but for the name of the node. The namespace and the key may be empty for who asks for the names only.
+func environment(namespace string, spec sandbox.Spec, key secret.Value, limits corev1.ResourceList) map[string]string {
+	env := spec.Env(key)
+	maps.Copy(env, map[string]string{
+		"PERSISTENCE_DATA_PATH":    dataFolder,
+		"CLUSTER_GOSSIP_BIND_PORT": fmt.Sprint(gossipPort), "CLUSTER_DATA_BIND_PORT": fmt.Sprint(gossipPort + 1),
+		"RAFT_JOIN": strings.Join(spec.Nodes, ","), "RAFT_BOOTSTRAP_EXPECT": fmt.Sprint(len(spec.Nodes)),
+	})
+	if memory, ok := limits[corev1.ResourceMemory]; ok {
+		env["GOMEMLIMIT"] = fmt.Sprint(memory.Value() / 10 * 9) // collects harder, rather than be killed
+	}
+	if len(spec.Nodes) > 1 {
+		// Of these addresses Weaviate looks up the first only, once, before it tries them all: when that fails, it does not try at all for 30 seconds. The name of the
+		// service is not known to the cluster's DNS at once; an address that is none is always "found", and refuses, and then all are tried again every second
+		// (usecases/cluster/state.go, Init). The name has not the cluster's domain, which is not always cluster.local: the resolver of the pod adds it.
+		env["CLUSTER_JOIN"] = fmt.Sprintf("127.0.0.1:1,%s.%s.svc:%d", serviceName, namespace, gossipPort)
+	}
+	return env
+}
+
 // pod is a Weaviate that satisfies "restricted" and does more: nothing of the image can be written to.
-func (p place) pod(image string, resources corev1.ResourceRequirements, env []corev1.EnvVar) corev1.PodSpec {
+func (d design) pod(env []corev1.EnvVar) corev1.PodSpec {
 	yes, no, grace, user := true, false, int64(1), int64(uid) // nothing that it has in memory is needed any more
-	size, tmp := p.size(), resource.MustParse(tmpSize)
+	tmp := resource.MustParse(tmpSize)
 	var pulls []corev1.LocalObjectReference
-	for _, from := range p.PullSecrets {
+	for _, from := range d.pullSecrets {
 		pulls = append(pulls, corev1.LocalObjectReference{Name: pullName(from)})
 	}
 	return corev1.PodSpec{
 		ServiceAccountName: app, AutomountServiceAccountToken: &no, TerminationGracePeriodSeconds: &grace, ImagePullSecrets: pulls,
 		EnableServiceLinks: &no, // variables such as WEAVIATE_PORT would come from the service's name
-		NodeSelector:       p.NodeSelector, Tolerations: p.Tolerations, PriorityClassName: p.PriorityClass,
+		NodeSelector:       d.nodeSelector, Tolerations: d.tolerations, PriorityClassName: d.priorityClass,
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user, FSGroup: &user, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{{
-			Name: app, Image: image, Args: []string{"--host", "0.0.0.0", "--port", fmt.Sprint(restPort), "--scheme", "http"}, Env: env, Resources: resources,
+			Name: app, Image: d.image, ImagePullPolicy: corev1.PullIfNotPresent, Args: []string{"--host", "0.0.0.0", "--port", fmt.Sprint(restPort), "--scheme", "http"}, Env: env, Resources: d.resources,
 			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: restPort}, {Name: "grpc", ContainerPort: grpcPort}},
 			SecurityContext: &corev1.SecurityContext{
 				Privileged: &no, AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, RunAsNonRoot: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -202,30 +214,9 @@ func (p place) pod(image string, resources corev1.ResourceRequirements, env []co
 			VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: dataFolder}, {Name: "tmp", MountPath: "/tmp"}},
 		}},
 		Volumes: []corev1.Volume{
-			{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}},
+			{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &d.size}}},
 			{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &tmp}}},
 		},
-	}
-}
-
-func (o Options) size() resource.Quantity {
-	if o.Size.IsZero() {
-		return resource.MustParse("10Gi")
-	}
-	return o.Size
-}
-
-// resources of each pod: the options', with defaults for what they do not say.
-func (o Options) resources() corev1.ResourceRequirements {
-	cpu, memory := o.CPU, o.Memory
-	if cpu.IsZero() {
-		cpu = resource.MustParse("500m")
-	}
-	if memory.IsZero() {
-		memory = resource.MustParse("4Gi")
-	}
-	return corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{corev1.ResourceCPU: cpu, corev1.ResourceMemory: memory}, Limits: corev1.ResourceList{corev1.ResourceMemory: memory},
 	}
 }
 
@@ -294,7 +285,7 @@ func setsFor(names []string) ([]set, []node) {
 	for _, name := range names {
 		nodes = append(nodes, node{name, name})
 	}
-	return []set{{prefix, int32(first), int32(len(names)), corev1.EnvVar{Name: "CLUSTER_HOSTNAME", ValueFrom: &corev1.EnvVarSource{
+	return []set{{prefix, int32(first), int32(len(names)), corev1.EnvVar{Name: hostname, ValueFrom: &corev1.EnvVarSource{
 		FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"},
 	}}}}, nodes
 }
@@ -302,7 +293,7 @@ func setsFor(names []string) ([]set, []node) {
 func setForEach(names []string) (sets []set, nodes []node) {
 	for i, name := range names {
 		s := fmt.Sprintf("node-%d", i)
-		sets = append(sets, set{s, 0, 1, corev1.EnvVar{Name: "CLUSTER_HOSTNAME", Value: name}})
+		sets = append(sets, set{s, 0, 1, corev1.EnvVar{Name: hostname, Value: name}})
 		nodes = append(nodes, node{name, s + "-0"})
 	}
 	return sets, nodes

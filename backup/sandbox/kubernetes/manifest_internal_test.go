@@ -22,7 +22,11 @@ func spec(nodes ...string) sandbox.Spec {
 
 func make0(t *testing.T, o Options, tool string, s sandbox.Spec) manifest {
 	t.Helper()
-	m, err := place{o}.manifest("weaviate-drill-drill-1", tool, s, sandbox.NewKey())
+	d, err := o.design(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := place{o}.manifest("weaviate-drill-drill-1", tool, s, sandbox.NewKey(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +201,7 @@ func TestManifest(t *testing.T) {
 		t.Errorf("service account: %+v", m.account)
 	}
 	for resource, want := range map[corev1.ResourceName]string{
-		"pods": "5", "requests.memory": "3200Mi", "limits.memory": "12800Mi", "requests.cpu": "1520m", "persistentvolumeclaims": "3", "requests.storage": "30Gi", "services.loadbalancers": "0",
+		"pods": "5", "requests.memory": "12416Mi", "limits.memory": "12800Mi", "requests.cpu": "1520m", "persistentvolumeclaims": "3", "requests.storage": "30Gi", "services.loadbalancers": "0",
 	} {
 		if got := m.quota.Spec.Hard[resource]; got.String() != want {
 			t.Errorf("quota of %s: %s, not %s", resource, got.String(), want)

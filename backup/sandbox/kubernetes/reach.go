@@ -7,10 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 
@@ -19,7 +21,8 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
-// reach finds the way to the first node and asks whether it is what spec describes. A node that is ready may not be reached for a moment: its name is not
+// reach finds the way to the first node and asks whether it is what spec describes. Nothing of it leaves the cluster in plaintext: in the cluster the tool speaks http over the
+// network of its pods; from outside it goes through the API server, over TLS to there (forward sees to it) and from there to the kubelet, which always speaks TLS. A node that is ready may not be reached for a moment: its name is not
 // known to every resolver at once, nor are network policies known to every machine.
 func (i *Instance) reach(ctx context.Context, spec sandbox.Spec, key secret.Value) error {
 	i.endpoint.APIKey = key
@@ -28,7 +31,7 @@ func (i *Instance) reach(ctx context.Context, spec sandbox.Spec, key secret.Valu
 		i.endpoint.URL = "http://" + net.JoinHostPort(host, fmt.Sprint(restPort)) // plain, but never outside the cluster
 		i.endpoint.GRPC = net.JoinHostPort(host, fmt.Sprint(grpcPort))
 	} else {
-		rest, err := i.forward(restPort)
+		http, err := i.forward(restPort)
 		if err != nil {
 			return err
 		}
@@ -36,7 +39,7 @@ func (i *Instance) reach(ctx context.Context, spec sandbox.Spec, key secret.Valu
 		if err != nil {
 			return err
 		}
-		i.endpoint.URL, i.endpoint.GRPC = "http://"+rest, grpc
+		i.endpoint.URL, i.endpoint.GRPC = "http://"+http, grpc
 	}
 	for began := time.Now(); ; {
 		err := spec.Fits(ctx, i.endpoint)
@@ -52,6 +55,9 @@ func (i *Instance) reach(ctx context.Context, spec sandbox.Spec, key secret.Valu
 
 // forward makes a tunnel to a port of the first node and returns its address on this machine.
 func (i *Instance) forward(port int) (string, error) {
+	if address, _, err := rest.DefaultServerUrlFor(i.cluster.config); err != nil || address.Scheme != "https" {
+		return "", fmt.Errorf("port-forward: the API server is not reached over TLS (%s): the API key and the data would be read by anybody on the way", i.cluster.config.Host)
+	}
 	address := i.cluster.CoreV1().RESTClient().Post().Resource("pods").Namespace(i.namespace).Name(i.nodes[0].pod).SubResource("portforward").URL()
 	websocket, err := portforward.NewSPDYOverWebsocketDialer(address, i.cluster.config)
 	if err != nil {
@@ -65,7 +71,7 @@ func (i *Instance) forward(port int) (string, error) {
 	dialer := portforward.NewFallbackDialer(websocket, spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, address), func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	})
-	t, err := openTunnel(dialer, port)
+	t, err := openTunnel(dialer, port, &i.carried)
 	if err != nil {
 		return "", err
 	}
@@ -80,16 +86,17 @@ type tunnel struct {
 	listener net.Listener
 	dialer   httpstream.Dialer
 	port     int
+	carried  *meter
 	ctx      context.Context // ends with the tunnel
 	cancel   context.CancelFunc
 }
 
-func openTunnel(dialer httpstream.Dialer, port int) (*tunnel, error) {
+func openTunnel(dialer httpstream.Dialer, port int, carried *meter) (*tunnel, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it outlives the call that makes it
 	if err != nil {
 		return nil, fmt.Errorf("port-forward: %w", err)
 	}
-	t := &tunnel{listener: listener, dialer: dialer, port: port}
+	t := &tunnel{listener: listener, dialer: dialer, port: port, carried: carried}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	go func() {
 		for {
@@ -141,11 +148,11 @@ func (t *tunnel) serve(local net.Conn) {
 		}
 	}()
 	go func() {
-		_, _ = io.Copy(local, data)
+		_, _ = io.Copy(local, io.TeeReader(data, t.carried))
 		over <- struct{}{}
 	}()
 	go func() {
-		if _, err := io.Copy(data, local); err != nil {
+		if _, err := io.Copy(data, io.TeeReader(local, t.carried)); err != nil {
 			over <- struct{}{}
 		}
 		_ = data.Close() // the client may still wait for an answer
@@ -169,4 +176,42 @@ func (t *tunnel) dial() (httpstream.Connection, error) {
 		case <-time.After(look):
 		}
 	}
+}
+
+// meter counts what flows through all tunnels, in both directions, and how long anything did.
+type meter struct {
+	mu      sync.Mutex
+	bytes   int64
+	flowing int64         // the bytes that came soon after others
+	busy    time.Duration // in which they came
+	last    time.Time
+}
+
+// pause is how long nothing flows when it is not the wire that is waited for, but a question or an answer.
+const pause = 100 * time.Millisecond
+
+// Write counts the bytes that an io.TeeReader has seen.
+func (m *meter) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.bytes += int64(len(p))
+	if gap := now.Sub(m.last); gap < pause {
+		m.flowing += int64(len(p))
+		m.busy += gap
+	}
+	m.last = now
+	return len(p), nil
+}
+
+// String is such as "12.3 MiB at 41 MiB/s"; without the rate when too little came at once to know one.
+func (m *meter) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	const mebi = 1 << 20
+	text := fmt.Sprintf("%.1f MiB", float64(m.bytes)/mebi)
+	if m.flowing >= mebi {
+		text += fmt.Sprintf(" at %.0f MiB/s", float64(m.flowing)/mebi/m.busy.Seconds())
+	}
+	return text
 }

@@ -26,16 +26,22 @@ const (
 func (i *Instance) ready(ctx context.Context, waiting func(string)) error {
 	told := ""
 	answered := time.Now()
+	running := false
 	for {
 		w, err := i.watch(ctx)
 		var cause string
 		switch {
 		case err == nil:
 			answered = time.Now()
+			if !running && w.running(i.nodes) {
+				running = true
+				i.step("schedule, pull and start of the containers", false)
+			}
 			var hopeless bool
 			cause, hopeless = w.cause(i.nodes)
 			if cause == "" {
 				i.began = w.containers()
+				i.step("Weaviate's own start", true)
 				return nil
 			}
 			if hopeless {
@@ -115,6 +121,14 @@ func (s state) unready(nodes []node) (list []node) {
 		}
 	}
 	return list
+}
+
+// running says whether each node's container runs.
+func (s state) running(nodes []node) bool {
+	return !slices.ContainsFunc(nodes, func(n node) bool {
+		pod := s.pods[n.pod]
+		return pod == nil || len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].State.Running == nil
+	})
 }
 
 // cause says what is waited for, of the first node that is not ready, or of one that never will be; "" when all are ready.
