@@ -143,6 +143,9 @@ const regionHeader = "X-Amz-Bucket-Region"
 
 var expectedRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
 
+// kmsDenial is in the message of an AccessDenied that is not of S3 but of KMS: "... is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:...".
+var kmsDenial = regexp.MustCompile(`(kms:[A-Za-z]+)(?: on (?:the )?resource: (arn:\S+:key/[0-9A-Za-z-]+))?`)
+
 func explainAnswer(op operationError, api apiError) (string, error) {
 	code, message := api.ErrorCode(), api.ErrorMessage()
 	answer := code
@@ -165,10 +168,11 @@ func explainAnswer(op operationError, api apiError) (string, error) {
 	case slices.Contains(missingCodes, code):
 		return ErrNoSuchObject.Error() + " (" + code + ")", ErrNoSuchObject
 	case code == "AccessDenied" || code == "Forbidden":
-		if action := Action(op.Operation()); action != "" {
-			return fmt.Sprintf("%s, %s is needed (%s)", ErrDenied, action, answer), ErrDenied
+		action := Action(op.Operation())
+		if found := kmsDenial.FindStringSubmatch(message); found != nil {
+			action = found[1]
 		}
-		return fmt.Sprintf("%s (%s)", ErrDenied, answer), ErrDenied
+		return fmt.Sprintf("%s, %s is needed (%s)", ErrDenied, action, answer), ErrDenied
 	case slices.Contains(deniedCodes, code) || status(op) == http.StatusForbidden || status(op) == http.StatusUnauthorized:
 		return fmt.Sprintf("%s (%s)", ErrDenied, answer), ErrDenied
 	case slices.Contains(overloadedCodes, code) || status(op) >= 500 && status(op) != http.StatusNotImplemented:
