@@ -128,7 +128,7 @@ func (r *run) backUp(ctx context.Context) error {
 	b.End = r.catalogue.End()
 	r.record.Backup = b
 	if created {
-		if err := r.store.PutInventory(Inventory(r.bucket, r.catalogue)); err != nil {
+		if err := r.store.PutInventory(ctx, Inventory(r.bucket, r.catalogue)); err != nil {
 			return err
 		}
 	}
@@ -143,7 +143,7 @@ func (r *run) backUp(ctx context.Context) error {
 	}
 	r.restoration = backup.NewRestoration(r.bucket, r.catalogue, backup.RestoreOptions{
 		DrillID: r.record.ID, From: r.config.Restore.From, Copy: weaviate.Location(r.config.Restore.Copy), Timeout: r.config.Restore.Timeout,
-		NodeMapping: r.config.Restore.NodeMapping, Progress: r.bytes, Log: r.Log, Logs: r.logs, Began: r.restoreBegan,
+		NodeMapping: r.config.Restore.NodeMapping, Progress: r.bytes, Log: r.Log, Logs: r.logs, Began: func(f backup.Footprint) { r.restoreBegan(ctx, f) },
 	})
 	// Asked again before the sandbox starts and before the restore: reading the archive can take hours, and waiting for them only to be refused is no use.
 	return r.restoration.Interlock(ctx)
@@ -188,7 +188,7 @@ func (r *run) checkCatalogue(ctx context.Context) error {
 	}
 	broken := len(result.Problems)
 	r.record.Catalogue = &result
-	known, err := r.store.Inventory(r.bucket.Name, r.bucket.Path, r.record.Backup.ID)
+	known, err := r.store.Inventory(ctx, r.bucket.Name, r.bucket.Path, r.record.Backup.ID)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	r.footprint = &footprint
-	return r.journal.Write(r.leftover(footprint))
+	return r.journal.Write(ctx, r.leftover(footprint))
 }
 
 func (r *run) leftover(f backup.Footprint) leftover {
@@ -252,9 +252,9 @@ func (r *run) leftover(f backup.Footprint) leftover {
 }
 
 // restoreBegan keeps the footprint that has become exact.
-func (r *run) restoreBegan(f backup.Footprint) {
+func (r *run) restoreBegan(ctx context.Context, f backup.Footprint) {
 	r.footprint = &f
-	if err := r.journal.Write(r.leftover(f)); err != nil {
+	if err := r.journal.Write(ctx, r.leftover(f)); err != nil {
 		r.Log.Warn("the journal could not be written", "error", err)
 	}
 }

@@ -102,22 +102,27 @@ func Run(ctx context.Context, cfg *Config, o Options) (*evidence.Record, error) 
 		}
 	}
 	r.record.Sandbox.Kind = r.place.Kind()
-	if r.store, err = evidence.Open(cfg.Evidence.Dir); err != nil {
+	if r.store, err = cfg.OpenEvidence(ctx); err != nil {
 		return nil, err
 	}
 	// From here on the drill can be seen to have died, and what it left can be found.
-	if r.journal, err = r.store.Begin(r.record.ID); err != nil {
+	ctx, r.giveUp = context.WithCancelCause(ctx)
+	defer r.giveUp(nil)
+	var held context.Context
+	if held, r.journal, err = r.store.Begin(ctx, r.record.ID); err != nil {
 		return nil, err
 	}
+	context.AfterFunc(held, func() { r.giveUp(fmt.Errorf("%w: %w", errGivenUp, context.Cause(held))) })
 	r.Log.Info("drill begins", "drill", r.record.ID)
-	ctx, r.giveUp = context.WithCancelCause(ctx)
 	r.steps(ctx)
 	r.giveUp(nil)
 	r.assess()
 	r.record.Ended = time.Now().UTC()
-	where, err := r.keep()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout) // its own time, because the drill's may be over
+	defer cancel()
+	where, err := r.keep(ctx)
 	if r.clean { // else the journal stays, and the next drill tidies up
-		err = errors.Join(err, r.journal.Close())
+		err = errors.Join(err, r.journal.Close(ctx))
 	}
 	if err != nil {
 		return r.record, err
@@ -126,9 +131,12 @@ func Run(ctx context.Context, cfg *Config, o Options) (*evidence.Record, error) 
 	return r.record, nil
 }
 
+// keepTimeout bounds the writing of a record to a bucket that does not answer.
+const keepTimeout = time.Minute
+
 // keep stores the record; where the evidence does not take it, in the system's temporary folder, and the error says so.
-func (r *run) keep() (string, error) {
-	where, err := r.store.Put(r.record)
+func (r *run) keep(ctx context.Context) (string, error) {
+	where, err := r.store.Put(ctx, r.record)
 	if err == nil {
 		return where, nil
 	}
@@ -136,7 +144,7 @@ func (r *run) keep() (string, error) {
 	if other == nil {
 		var spare *evidence.Store
 		if spare, other = evidence.Open(dir); other == nil {
-			where, other = spare.Put(r.record)
+			where, other = spare.Put(ctx, r.record)
 		}
 	}
 	if other != nil {

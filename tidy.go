@@ -23,7 +23,7 @@ type leftover struct {
 // TidyUp undoes what drills that died left in the bucket and in the sandbox's place, and says what it did. Drills of another bucket or another kind of sandbox are left to a run with their configuration. An error
 // means that something is left; its drill is tidied up after the next time.
 func TidyUp(ctx context.Context, store *evidence.Store, b *bucket.Bucket, place sandbox.Sandbox) (notes []string, err error) {
-	dead, err := store.Dead()
+	dead, err := store.Dead(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func TidyUp(ctx context.Context, store *evidence.Store, b *bucket.Bucket, place 
 				return notes, fmt.Errorf("tidy up the bucket after drill %s, which died: %w", d.ID, err)
 			}
 		}
-		if err := store.Forget(d.ID); err != nil {
+		if err := store.Forget(ctx, d.ID); err != nil {
 			return notes, err
 		}
 		notes = append(notes, fmt.Sprintf("tidied up after drill %s, which died", d.ID))

@@ -57,7 +57,7 @@ sees whether any was written again.`,
 				return err
 			}
 			if !made.Attached {
-				if err := s.store.PutInventory(drill.Inventory(s.bucket, catalogue)); err != nil {
+				if err := s.store.PutInventory(c.Context(), drill.Inventory(s.bucket, catalogue)); err != nil {
 					return err
 				}
 			}
@@ -168,7 +168,7 @@ func (a *app) checkBackup(c *cobra.Command, id string, archive bool) error {
 	if err != nil {
 		return err
 	}
-	known, err := s.store.Inventory(s.bucket.Name, s.bucket.Path, id)
+	known, err := s.store.Inventory(c.Context(), s.bucket.Name, s.bucket.Path, id)
 	if err != nil {
 		return err
 	}

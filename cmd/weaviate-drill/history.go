@@ -12,16 +12,16 @@ func (a *app) historyCommand() *cobra.Command {
 		Long:    "Lists all drills in the evidence, the oldest first, each with its outcome, RTO and RPO.",
 		Example: "  weaviate-drill history --output markdown",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			form, err := a.resultForm()
 			if err != nil {
 				return err
 			}
-			store, err := a.evidence()
+			store, err := a.evidence(c)
 			if err != nil {
 				return err
 			}
-			list, err := store.List()
+			list, err := store.List(c.Context())
 			if err != nil {
 				return err
 			}

@@ -163,7 +163,7 @@ func (s site) record(t testing.TB) *evidence.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := store.Get(evidence.Latest)
+	r, err := store.Get(t.Context(), evidence.Latest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,16 +20,16 @@ Everything in a report comes from the record alone, so it can be made again year
   weaviate-drill report drill-20261124-222655-k3f9x2 --output html --file drill.html
   weaviate-drill report latest --output junit > drill.xml`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			id := "latest"
 			if len(args) > 0 {
 				id = args[0]
 			}
-			store, err := a.evidence()
+			store, err := a.evidence(c)
 			if err != nil {
 				return err
 			}
-			record, err := store.Get(id)
+			record, err := store.Get(c.Context(), id)
 			if err != nil {
 				return err
 			}
@@ -43,10 +43,10 @@ Everything in a report comes from the record alone, so it can be made again year
 	return c
 }
 
-func (a *app) evidence() (*evidence.Store, error) {
+func (a *app) evidence(c *cobra.Command) (*evidence.Store, error) {
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
 	}
-	return evidence.Open(cfg.Evidence.Dir)
+	return cfg.OpenEvidence(c.Context())
 }

@@ -148,7 +148,7 @@ func TestDemo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := store.Get(evidence.Latest)
+			r, err := store.Get(t.Context(), evidence.Latest)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,13 +1,13 @@
 package evidence
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"time"
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
@@ -26,41 +26,41 @@ type Inventory struct {
 const inventorySchema = "weaviate-drill/inventory/v1"
 
 // PutInventory keeps an inventory for good. It wraps ErrExists when there is one of that backup: the first is the one that counts.
-func (s *Store) PutInventory(i Inventory) error {
+func (s *Store) PutInventory(ctx context.Context, i Inventory) error {
 	if err := checkID(i.BackupID); err != nil {
 		return err
 	}
 	i.Schema = inventorySchema
-	_, err := s.putOnce(filepath.Join(s.dir, inventoriesDir), inventoryName(i.Bucket, i.Path, i.BackupID), i)
+	_, err := s.create(ctx, inventoryFile(i.Bucket, i.Path, i.BackupID), i)
 	return err
 }
 
 // Inventory gives the inventory of a backup, nil when none was taken.
-func (s *Store) Inventory(bucket, path, backupID string) (*Inventory, error) {
+func (s *Store) Inventory(ctx context.Context, bucket, path, backupID string) (*Inventory, error) {
 	if err := checkID(backupID); err != nil {
 		return nil, err
 	}
-	file := filepath.Join(s.dir, inventoriesDir, inventoryName(bucket, path, backupID))
-	raw, err := os.ReadFile(file)
+	file := inventoryFile(bucket, path, backupID)
+	raw, err := s.place.read(ctx, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("evidence: %w", err)
+		return nil, err
 	}
 	var i Inventory
 	if err := json.Unmarshal(raw, &i); err != nil {
-		return nil, fmt.Errorf("evidence: %s is not an inventory: %w", file, err)
+		return nil, fmt.Errorf("evidence: %s is not an inventory: %w", s.place.at(file), err)
 	}
 	if i.Schema != inventorySchema || i.Bucket != bucket || i.Path != path || i.BackupID != backupID {
 		return nil, fmt.Errorf("evidence: %s is not the inventory of backup %s below s3://%s/%s: it holds that of %q below s3://%s/%s in form %q",
-			file, backupID, bucket, path, i.BackupID, i.Bucket, i.Path, i.Schema)
+			s.place.at(file), backupID, bucket, path, i.BackupID, i.Bucket, i.Path, i.Schema)
 	}
 	return &i, nil
 }
 
-// inventoryName tells backups of the same id in different places apart. Paths can hold anything, so they enter as a digest.
-func inventoryName(bucket, path, backupID string) string {
-	place := sha256.Sum256([]byte(bucket + "\x00" + path))
-	return fmt.Sprintf("%s-%x%s", backupID, place[:8], extension)
+// inventoryFile tells backups of the same id in different places apart. Paths can hold anything, so they enter as a digest.
+func inventoryFile(bucket, prefix, backupID string) string {
+	place := sha256.Sum256([]byte(bucket + "\x00" + prefix))
+	return path.Join(inventoriesDir, fmt.Sprintf("%s-%x%s", backupID, place[:8], extension))
 }

@@ -1,86 +1,69 @@
 package evidence
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
+	"path"
 )
 
-// ErrRunning says that the drill's process lives.
-var ErrRunning = errors.New("drill is running")
+// Errors about journals that callers decide on.
+var (
+	ErrRunning = errors.New("drill is running")         // its process lives
+	ErrLost    = errors.New("drill was taken for dead") // while it ran, and what it had done so far was undone
+)
+
+// The two files of a journal: what it says, and what shows that its drill lives. The second is there for as long as the journal is, so that by it the journal is found.
+func journalFile(id string) string { return path.Join(runningDir, id+extension) }
+func lockFile(id string) string    { return path.Join(runningDir, id+lockExtension) }
 
 const lockExtension = ".lock"
 
-// Journal is what a running drill would need tidied up after it. It is there from Begin to Close; when it is found and nobody holds its lock, the drill died.
+// Journal is what a running drill would need tidied up after it. It is there from Begin to Close; when it is found and its drill does not hold it any more, the drill died.
 type Journal struct {
-	dir, id string
-	lock    *os.File // held for the life of the process
+	where string
+	hold  hold
 }
 
-// Begin opens the journal of a drill. It wraps ErrRunning when a living process has it, and ErrExists when that drill died and is not yet forgotten.
-func (s *Store) Begin(drillID string) (*Journal, error) {
+// hold is how a living drill has its journal.
+type hold interface {
+	write(ctx context.Context, raw []byte) error
+	// release removes the journal. A second call does nothing.
+	release(ctx context.Context) error
+}
+
+// Begin opens the journal of a drill. It wraps ErrRunning when a living process has it, and ErrExists when that drill died and is not yet forgotten. held is ctx, and ends as well, its cause wrapping ErrLost, when
+// others have taken the drill for dead.
+func (s *Store) Begin(ctx context.Context, drillID string) (held context.Context, j *Journal, err error) {
 	if err := checkID(drillID); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	j := &Journal{dir: filepath.Join(s.dir, runningDir), id: drillID}
-	err := guarded(j.dir, func() error {
-		if err := j.mustBeDead(); err == nil {
-			return fmt.Errorf("evidence: the journal of drill %s %w: that drill died, and what it left is to be tidied up first", drillID, ErrExists)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		lock, err := openLock(j.path(lockExtension))
-		if err != nil {
-			return fmt.Errorf("evidence: %w", err)
-		}
-		if err := flock(lock, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-			return fmt.Errorf("evidence: lock %s: %w", lock.Name(), errors.Join(err, lock.Close()))
-		}
-		j.lock = lock
-		return nil
-	})
+	held, h, err := s.place.begin(ctx, drillID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return j, nil
+	return held, &Journal{s.place.at(journalFile(drillID)), h}, nil
 }
 
-func (j *Journal) path(ext string) string { return filepath.Join(j.dir, j.id+ext) }
+func running(id string) error { return fmt.Errorf("evidence: %w: %s", ErrRunning, id) }
 
-// Write replaces what the journal says. After it has returned, that outlives the process and the machine.
-func (j *Journal) Write(v any) error {
+func left(id string) error {
+	return fmt.Errorf("evidence: the journal of drill %s %w: that drill died, and what it left is to be tidied up first", id, ErrExists)
+}
+
+// Write replaces what the journal says. After it has returned, that outlives the process and the machine. It wraps ErrLost when others have taken the drill for dead.
+func (j *Journal) Write(ctx context.Context, v any) error {
 	raw, err := encode(v)
 	if err != nil {
-		return fmt.Errorf("evidence: write %s: %w", j.path(extension), err)
+		return fmt.Errorf("evidence: write %s: %w", j.where, err)
 	}
-	return guarded(j.dir, func() error { return replace(j.path(extension), raw) })
+	return j.hold.write(ctx, raw)
 }
 
 // Close removes the journal: nothing is left to tidy up. A second call does nothing.
-func (j *Journal) Close() error {
-	if j.lock == nil {
-		return nil
-	}
-	err := guarded(j.dir, j.remove)
-	_ = j.lock.Close()
-	j.lock = nil
-	return err
-}
-
-// remove needs the guard. The lock goes last: while it is there, the journal can be found.
-func (j *Journal) remove() error {
-	for _, ext := range []string{extension, lockExtension} {
-		if err := os.Remove(j.path(ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("evidence: %w", err)
-		}
-	}
-	return nil
-}
+func (j *Journal) Close(ctx context.Context) error { return j.hold.release(ctx) }
 
 // Dead is a drill whose process is gone, with what it last wrote.
 type Dead struct {
@@ -88,70 +71,27 @@ type Dead struct {
 	Raw json.RawMessage // nil: it wrote nothing
 }
 
-// Dead lists the drills whose process is gone, the oldest first.
-func (s *Store) Dead() ([]Dead, error) {
-	dir := filepath.Join(s.dir, runningDir)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// Dead lists the drills whose process is gone, the oldest first. In a bucket a drill counts as dead a minute after it died, not before.
+func (s *Store) Dead(ctx context.Context) ([]Dead, error) {
+	ids, err := s.place.dead(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var dead []Dead
-	err := guarded(dir, func() error {
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			return fmt.Errorf("evidence: %w", err)
+	for _, id := range ids {
+		raw, err := s.place.read(ctx, journalFile(id))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
-		for _, f := range files {
-			id, ok := strings.CutSuffix(f.Name(), lockExtension)
-			if !ok || checkID(id) != nil {
-				continue
-			}
-			j := &Journal{dir: dir, id: id}
-			if err := j.mustBeDead(); errors.Is(err, ErrRunning) {
-				continue
-			} else if err != nil {
-				return err
-			}
-			raw, err := os.ReadFile(j.path(extension))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("evidence: %w", err)
-			}
-			dead = append(dead, Dead{ID: id, Raw: raw})
-		}
-		return nil
-	})
-	return dead, err
-}
-
-// mustBeDead needs the guard; it takes the lock for a moment.
-func (j *Journal) mustBeDead() error {
-	lock, err := os.OpenFile(j.path(lockExtension), os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("evidence: %w", err)
+		dead = append(dead, Dead{ID: id, Raw: raw})
 	}
-	defer lock.Close()
-	err = flock(lock, syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return fmt.Errorf("evidence: %w: %s", ErrRunning, j.id)
-	}
-	if err != nil {
-		return fmt.Errorf("evidence: lock %s: %w", lock.Name(), err)
-	}
-	return nil
+	return dead, nil
 }
 
 // Forget removes the journal of a dead drill, once all is tidied up. It wraps ErrRunning when the drill lives; that there is no such journal is no error.
-func (s *Store) Forget(drillID string) error {
+func (s *Store) Forget(ctx context.Context, drillID string) error {
 	if err := checkID(drillID); err != nil {
 		return err
 	}
-	j := &Journal{dir: filepath.Join(s.dir, runningDir), id: drillID}
-	if _, err := os.Stat(j.path(lockExtension)); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return guarded(j.dir, func() error {
-		if err := j.mustBeDead(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return j.remove()
-	})
+	return s.place.forget(ctx, drillID)
 }

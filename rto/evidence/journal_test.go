@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,18 +12,35 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
 )
 
 // The test binary is also the drill that gets killed: it begins a journal in the named store, starts a process of its own as a sandbox would, and waits.
-const childEnv = "EVIDENCE_TEST_CHILD"
+const (
+	childFolder   = "EVIDENCE_TEST_CHILD_FOLDER"
+	childBucket   = "EVIDENCE_TEST_CHILD_BUCKET"
+	childEndpoint = "EVIDENCE_TEST_CHILD_ENDPOINT"
+)
 
 func TestMain(m *testing.M) {
-	dir := os.Getenv(childEnv)
-	if dir == "" {
-		os.Exit(m.Run())
+	ctx := context.Background()
+	var s *Store
+	switch {
+	case os.Getenv(childFolder) != "":
+		s = must(Open(os.Getenv(childFolder)))
+	case os.Getenv(childBucket) != "":
+		b := must(bucket.Open(ctx, bucket.Options{Name: os.Getenv(childBucket), Path: "team/evidence", Endpoint: os.Getenv(childEndpoint), PathStyle: true}))
+		s = quick(must(OpenS3(ctx, b)))
+	default:
+		os.Exit(servertest.Run(m))
 	}
-	journal := must(must(Open(dir)).Begin("drill-child"))
-	if err := journal.Write(map[string]string{"backup": "b1"}); err != nil {
+	_, journal, err := s.Begin(ctx, "drill-child")
+	if err == nil {
+		err = journal.Write(ctx, map[string]string{"backup": "b1"})
+	}
+	if err != nil {
 		panic(err)
 	}
 	grandchild := exec.Command("sleep", "60")
@@ -33,11 +51,24 @@ func TestMain(m *testing.M) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
+// quick makes drills of a bucket die quickly.
+func quick(s *Store) *Store {
+	if p, ok := s.place.(*inBucket); ok {
+		p.every = 500 * time.Millisecond
+	}
+	return s
+}
+
 // killed starts a drill, kills it, and returns once it is gone; what it started lives on until the test ends.
 func killed(t *testing.T, s *Store, whileItLives func()) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childEnv+"="+s.dir)
+	switch p := s.place.(type) {
+	case folder:
+		child.Env = append(os.Environ(), childFolder+"="+p.dir)
+	case *inBucket:
+		child.Env = append(os.Environ(), childBucket+"="+p.b.Name, childEndpoint+"="+p.b.Endpoint)
+	}
 	child.Stderr = os.Stderr
 	if _, err := child.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -62,119 +93,140 @@ func killed(t *testing.T, s *Store, whileItLives func()) {
 	}
 }
 
-func TestJournal(t *testing.T) {
-	s := open(t, t.TempDir())
-	none := func() {
-		t.Helper()
-		if dead, err := s.Dead(); err != nil || len(dead) != 0 {
-			t.Errorf("dead: %v %v", dead, err)
-		}
-	}
-	none()
-	j, err := s.Begin("drill-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	none()
-	for i := range 3 {
-		if err := j.Write(i); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if raw := must(os.ReadFile(j.path(extension))); strings.TrimSpace(string(raw)) != "2" {
-		t.Errorf("journal holds %s", raw)
-	}
-	if _, err := s.Begin("drill-1"); !errors.Is(err, ErrRunning) {
-		t.Errorf("begin again: %v", err)
-	}
-	if err := s.Forget("drill-1"); !errors.Is(err, ErrRunning) {
-		t.Errorf("forget while it runs: %v", err)
-	}
-	none()
-	for range 2 {
-		if err := j.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	none()
-	for _, path := range []string{j.path(extension), j.path(lockExtension)} {
-		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s is left: %v", path, err)
-		}
-	}
-	if err := s.Forget("drill-1"); err != nil {
-		t.Errorf("nothing to forget: %v", err)
-	}
-}
-
-func TestKilledDrillIsFound(t *testing.T) {
-	s := open(t, t.TempDir())
-	killed(t, s, func() {
-		if dead, err := s.Dead(); err != nil || len(dead) != 0 {
-			t.Errorf("while it lives: %v %v", dead, err)
-		}
-		if err := s.Forget("drill-child"); !errors.Is(err, ErrRunning) {
-			t.Errorf("forget while it lives: %v", err)
-		}
-	})
-	other, err := s.Begin("drill-other") // one that lives is not among the dead
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	dead, err := s.Dead()
-	if err != nil || len(dead) != 1 || dead[0].ID != "drill-child" || !strings.Contains(string(dead[0].Raw), `"b1"`) {
-		t.Fatalf("dead: %v %v", dead, err)
-	}
-	if _, err := s.Begin("drill-child"); !errors.Is(err, ErrExists) {
-		t.Errorf("begin the dead one: %v", err)
-	}
-	for range 2 {
-		if err := s.Forget("drill-child"); err != nil {
-			t.Error(err)
-		}
-	}
-	if dead, err := s.Dead(); err != nil || len(dead) != 0 {
-		t.Errorf("after forgetting: %v %v", dead, err)
-	}
-}
-
-// One that died before it wrote anything is found too, and one that begins while others look for the dead never seems dead.
-func TestBeginNeverSeemsDead(t *testing.T) {
-	s := open(t, t.TempDir())
-	stop := make(chan struct{})
-	found := make(chan error, 1)
-	go func() {
-		defer close(found)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if dead, err := s.Dead(); err != nil || len(dead) > 0 {
-				found <- fmt.Errorf("dead: %v %w", dead, err)
-				return
-			}
-		}
-	}()
-	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-		j, err := s.Begin("drill-1")
+// awaitDead returns the dead once there are any: in a bucket that takes its time.
+func awaitDead(t *testing.T, s *Store) []Dead {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		dead, err := s.Dead(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
+		if len(dead) > 0 || time.Now().After(end) {
+			return dead
+		}
+		if _, atOnce := s.place.(folder); atOnce {
+			t.Fatal("nobody is dead")
 		}
 	}
-	close(stop)
-	if err := <-found; err != nil {
-		t.Error(err)
-	}
-	if err := os.WriteFile((&Journal{dir: s.dir + "/" + runningDir, id: "drill-2"}).path(lockExtension), nil, 0o600); err != nil {
+}
+
+func begin(t *testing.T, s *Store, id string) (context.Context, *Journal) {
+	t.Helper()
+	held, j, err := s.Begin(t.Context(), id)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if dead, err := s.Dead(); err != nil || len(dead) != 1 || dead[0].Raw != nil {
+	t.Cleanup(func() { _ = j.Close(context.Background()) })
+	return held, j
+}
+
+func noneDead(t *testing.T, s *Store) {
+	t.Helper()
+	if dead, err := s.Dead(t.Context()); err != nil || len(dead) != 0 {
 		t.Errorf("dead: %v %v", dead, err)
 	}
+}
+
+func TestJournal(t *testing.T) {
+	eachPlace(t, func(t *testing.T, s *Store) {
+		noneDead(t, s)
+		_, j := begin(t, s, "drill-1")
+		noneDead(t, s)
+		for i := range 3 {
+			if err := j.Write(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if raw := must(s.place.read(t.Context(), "running/drill-1.json")); strings.TrimSpace(string(raw)) != "2" {
+			t.Errorf("journal holds %s", raw)
+		}
+		if _, _, err := s.Begin(t.Context(), "drill-1"); !errors.Is(err, ErrRunning) {
+			t.Errorf("begin again: %v", err)
+		}
+		if err := s.Forget(t.Context(), "drill-1"); !errors.Is(err, ErrRunning) {
+			t.Errorf("forget while it runs: %v", err)
+		}
+		noneDead(t, s)
+		for range 2 {
+			if err := j.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		noneDead(t, s)
+		if files := tree(t, s); len(files) != 0 {
+			t.Errorf("left %v", files)
+		}
+		if err := s.Forget(t.Context(), "drill-1"); err != nil {
+			t.Errorf("nothing to forget: %v", err)
+		}
+	})
+}
+
+func TestKilledDrillIsFound(t *testing.T) {
+	eachPlace(t, func(t *testing.T, s *Store) {
+		quick(s)
+		held, _ := begin(t, s, "drill-other") // one that lives is not among the dead
+		killed(t, s, func() {
+			noneDead(t, s)
+			if err := s.Forget(t.Context(), "drill-child"); !errors.Is(err, ErrRunning) {
+				t.Errorf("forget while it lives: %v", err)
+			}
+			if _, _, err := s.Begin(t.Context(), "drill-child"); !errors.Is(err, ErrRunning) {
+				t.Errorf("begin while it lives: %v", err)
+			}
+		})
+		dead := awaitDead(t, s)
+		if len(dead) != 1 || dead[0].ID != "drill-child" || !strings.Contains(string(dead[0].Raw), `"b1"`) {
+			t.Fatalf("dead: %v", dead)
+		}
+		if _, _, err := s.Begin(t.Context(), "drill-child"); !errors.Is(err, ErrExists) {
+			t.Errorf("begin the dead one: %v", err)
+		}
+		for range 2 {
+			if err := s.Forget(t.Context(), "drill-child"); err != nil {
+				t.Error(err)
+			}
+		}
+		noneDead(t, s)
+		if held.Err() != nil {
+			t.Error(context.Cause(held))
+		}
+	})
+}
+
+// One that begins while others look for the dead never seems dead, and one that died before it wrote anything is found too.
+func TestBeginNeverSeemsDead(t *testing.T) {
+	eachPlace(t, func(t *testing.T, s *Store) {
+		quick(s)
+		stop := make(chan struct{})
+		found := make(chan error, 1)
+		go func() {
+			defer close(found)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if dead, err := s.Dead(t.Context()); err != nil || len(dead) > 0 {
+					found <- fmt.Errorf("dead: %v %w", dead, err)
+					return
+				}
+			}
+		}()
+		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+			_, j := begin(t, s, "drill-1")
+			if err := j.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(stop)
+		if err := <-found; err != nil {
+			t.Error(err)
+		}
+		plant(t, s, "running/drill-2.lock", nil)
+		if dead := awaitDead(t, s); len(dead) != 1 || dead[0].ID != "drill-2" || dead[0].Raw != nil {
+			t.Errorf("dead: %v", dead)
+		}
+	})
 }

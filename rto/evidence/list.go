@@ -1,11 +1,12 @@
 package evidence
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/verify"
@@ -27,51 +28,69 @@ type Entry struct {
 	Err        error           `json:"-"`                    // the same, for errors.Is
 }
 
-// List sums up all records, the oldest first, which is by name. A file that is not a record, or cannot be read, is an entry that says so. Only the error of reading the folder is one of List.
-func (s *Store) List() ([]Entry, error) {
-	ids, err := s.ids()
+// readers is how many records are read at once: over S3 each takes a round trip.
+const readers = 8
+
+// List sums up all records, the oldest first, which is by name. A file that is not a record, or cannot be read, is an entry that says so. Only the error of listing the names, or the end of ctx, is one of List.
+func (s *Store) List(ctx context.Context) ([]Entry, error) {
+	ids, err := s.ids(ctx)
 	if err != nil {
 		return nil, err
 	}
 	entries := make([]Entry, len(ids))
+	var group errgroup.Group
+	group.SetLimit(readers)
 	for i, id := range ids {
-		entries[i] = s.entry(id)
+		group.Go(func() error {
+			entries[i] = s.entry(ctx, id)
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
 	}
 	return entries, nil
 }
 
-// entry decodes no more of a record than it tells: a record can hold 100,000 objects.
-func (s *Store) entry(id string) Entry {
-	e := Entry{ID: id, Path: filepath.Join(s.dir, id+extension)}
-	var r struct {
-		Schema       string
-		ID           string
-		Began, Ended time.Time
-		Status       Status
-		Backup       struct{ ID string }
-		Verification struct {
-			Level    string
-			Verdicts verify.Verdicts
-		}
-		Assessment struct{ Recovered, RPO rto.Measured }
-	}
-	raw, err := os.ReadFile(e.Path)
-	if err == nil {
-		if err = json.Unmarshal(raw, &r); err != nil {
-			err = notARecord(err)
-		} else {
-			err = checkSchema(r.Schema)
-		}
-	}
-	if err == nil && r.ID != id {
-		err = misnamed(r.ID)
-	}
+func (s *Store) entry(ctx context.Context, id string) Entry {
+	e := Entry{ID: id, Path: s.place.at(id + extension)}
+	r, err := s.summary(ctx, id)
 	if err != nil {
-		e.Err = fmt.Errorf("evidence: %s: %w", e.Path, err)
-		e.Unreadable = e.Err.Error()
+		e.Err, e.Unreadable = err, err.Error()
 		return e
 	}
 	e.Began, e.Ended, e.Status, e.Backup = r.Began, r.Ended, r.Status, r.Backup.ID
 	e.Level, e.Verdicts, e.RTO, e.RPO = r.Verification.Level, r.Verification.Verdicts, r.Assessment.Recovered, r.Assessment.RPO
 	return e
+}
+
+// summary is no more of a record than an Entry tells: a record can hold 100,000 objects.
+type summary struct {
+	Schema       string
+	ID           string
+	Began, Ended time.Time
+	Status       Status
+	Backup       struct{ ID string }
+	Verification struct {
+		Level    string
+		Verdicts verify.Verdicts
+	}
+	Assessment struct{ Recovered, RPO rto.Measured }
+}
+
+func (s *Store) summary(ctx context.Context, id string) (*summary, error) {
+	raw, err := s.place.read(ctx, id+extension)
+	if err != nil {
+		return nil, err
+	}
+	var r summary
+	if err = json.Unmarshal(raw, &r); err != nil {
+		err = notARecord(err)
+	} else if err = checkSchema(r.Schema); err == nil && r.ID != id {
+		err = misnamed(r.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %s: %w", s.place.at(id+extension), err)
+	}
+	return &r, nil
 }

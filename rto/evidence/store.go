@@ -1,11 +1,11 @@
 package evidence
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -19,7 +19,7 @@ var (
 // Latest is the name by which Get gives the newest record.
 const Latest = "latest"
 
-// What a store's folder holds: <id>.json of each drill, and below it folders of these names.
+// What a store holds: <id>.json of each drill, and below it folders of these names. In a bucket keys are named as the files are in a folder, so that a copy of one is the other.
 const (
 	inventoriesDir = "inventories"
 	runningDir     = "running"
@@ -36,60 +36,87 @@ func checkID(id string) error {
 	return nil
 }
 
-// Store keeps records, inventories of backups and journals of running drills in a folder, all readable by its owner alone. A file in it is whole or not there, whenever the program or the
-// machine dies. Several processes may use one folder, also over NFS where it supports flock.
-type Store struct{ dir string }
+// Store keeps records, inventories of backups and journals of running drills, in a folder (Open) or in a bucket (OpenS3). What is in it is whole or not there, whenever the program or the machine dies. Several
+// processes may use one place.
+type Store struct{ place place }
 
-// Open makes no folder and no file: the first write does. It fails when dir is something else than a folder.
-func Open(dir string) (*Store, error) {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return nil, fmt.Errorf("evidence: %s is not a folder: set evidence.dir to one", dir)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("evidence: %w", err)
-	}
-	return &Store{dir: dir}, nil
+// place is where a Store's files are. Names have slashes; errors are complete, and say where.
+type place interface {
+	// at names a file for people, and the place itself for "".
+	at(name string) string
+	// read wraps fs.ErrNotExist when there is no such file.
+	read(ctx context.Context, name string) ([]byte, error)
+	// create writes a file as a whole or not at all, and never over another: it wraps ErrExists.
+	create(ctx context.Context, name string, raw []byte) error
+	// list gives the names of the files at the top, in order; none when the place is not there yet.
+	list(ctx context.Context) ([]string, error)
+
+	// begin opens the journal of a drill as Store.Begin does.
+	begin(ctx context.Context, id string) (held context.Context, h hold, err error)
+	// dead gives the ids of the journals whose drill is gone, in order.
+	dead(ctx context.Context) ([]string, error)
+	// forget removes a journal as Store.Forget does.
+	forget(ctx context.Context, id string) error
 }
 
 // Put writes a record for good and returns where. It wraps ErrExists when there is one of the same id.
-func (s *Store) Put(r *Record) (path string, err error) {
+func (s *Store) Put(ctx context.Context, r *Record) (where string, err error) {
 	if err := checkID(r.ID); err != nil {
 		return "", err
 	}
 	if r.ID == Latest {
 		return "", fmt.Errorf("evidence: a record cannot have the id %q", Latest)
 	}
-	return s.putOnce(s.dir, r.ID+extension, r)
+	return s.create(ctx, r.ID+extension, r)
+}
+
+func (s *Store) create(ctx context.Context, name string, v any) (where string, err error) {
+	where = s.place.at(name)
+	raw, err := encode(v)
+	if err != nil {
+		return "", fmt.Errorf("evidence: write %s: %w", where, err)
+	}
+	return where, s.place.create(ctx, name, raw)
+}
+
+func encode(v any) ([]byte, error) {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	return append(raw, '\n'), err
+}
+
+func exists(where string) error {
+	return fmt.Errorf("evidence: %s %w, and evidence is never overwritten", where, ErrExists)
 }
 
 // Get reads the record of a drill, or the newest one when id is Latest. It wraps ErrNoRecord when there is none. The newest is the last by name; when that cannot be read, an older one is
 // not passed off as the newest.
-func (s *Store) Get(id string) (*Record, error) {
+func (s *Store) Get(ctx context.Context, id string) (*Record, error) {
 	if err := checkID(id); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoRecord, err)
 	}
 	if id == Latest {
-		ids, err := s.ids()
+		ids, err := s.ids(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if len(ids) == 0 {
-			return nil, fmt.Errorf("evidence: %w: none in %s yet", ErrNoRecord, s.dir)
+			return nil, fmt.Errorf("evidence: %w: none in %s yet", ErrNoRecord, s.place.at(""))
 		}
 		id = ids[len(ids)-1]
 	}
-	raw, err := os.ReadFile(filepath.Join(s.dir, id+extension))
+	raw, err := s.place.read(ctx, id+extension)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("evidence: %w: %s in %s", ErrNoRecord, id, s.dir)
+		return nil, fmt.Errorf("evidence: %w: %s in %s", ErrNoRecord, id, s.place.at(""))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("evidence: %w", err)
+		return nil, err
 	}
 	r, err := Parse(raw)
 	if err == nil && r.ID != id {
 		err = misnamed(r.ID)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("evidence: %s: %w", filepath.Join(s.dir, id+extension), err)
+		return nil, fmt.Errorf("evidence: %s: %w", s.place.at(id+extension), err)
 	}
 	return r, nil
 }
@@ -98,18 +125,15 @@ func misnamed(id string) error {
 	return fmt.Errorf("it holds the record of drill %q and must be named after it", id)
 }
 
-// ids are the names of the JSON files in the folder, without the ending, sorted: for records that is by time.
-func (s *Store) ids() ([]string, error) {
-	files, err := os.ReadDir(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// ids are the names of the JSON files at the top, without the ending, sorted: for records that is by time.
+func (s *Store) ids(ctx context.Context) ([]string, error) {
+	names, err := s.place.list(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("evidence: %w", err)
+		return nil, err
 	}
 	var ids []string
-	for _, f := range files {
-		if id, ok := strings.CutSuffix(f.Name(), extension); ok && !strings.HasPrefix(id, ".") {
+	for _, name := range names {
+		if id, ok := strings.CutSuffix(name, extension); ok && !strings.HasPrefix(id, ".") {
 			ids = append(ids, id)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
@@ -47,68 +51,133 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// eachPlace runs a test on an empty store in a folder, and on one in a bucket.
+func eachPlace(t *testing.T, test func(t *testing.T, s *Store)) {
+	t.Helper()
+	t.Run("folder", func(t *testing.T) { test(t, open(t, t.TempDir())) })
+	t.Run("bucket", func(t *testing.T) { test(t, openS3(t, servertest.Bucket(t, "team/evidence"))) })
+}
+
+// plant puts a file into a store past the Store.
+func plant(t *testing.T, s *Store, name string, content []byte) {
+	t.Helper()
+	var err error
+	switch p := s.place.(type) {
+	case folder:
+		if err = os.MkdirAll(filepath.Dir(p.at(name)), 0o700); err == nil {
+			err = os.WriteFile(p.at(name), content, 0o600)
+		}
+	case *inBucket:
+		_, err = p.b.Client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &p.b.Name, Key: aws.String(p.b.Key(name)), Body: bytes.NewReader(content)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tree gives the sizes of all files of a store, but for the guards that stay.
+func tree(t *testing.T, s *Store) map[string]int64 {
+	t.Helper()
+	files := map[string]int64{}
+	var err error
+	switch p := s.place.(type) {
+	case folder:
+		err = filepath.WalkDir(p.dir, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				files[strings.TrimPrefix(path, p.dir+"/")] = must(entry.Info()).Size()
+			}
+			return err
+		})
+	case *inBucket:
+		var out *s3.ListObjectsV2Output
+		if out, err = p.b.Client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &p.b.Name}); err == nil {
+			for _, o := range out.Contents {
+				files[strings.TrimPrefix(*o.Key, p.prefix(""))] = *o.Size
+			}
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.DeleteFunc(files, func(name string, _ int64) bool { return filepath.Base(name) == guardFile })
+	return files
+}
+
 func mode(t *testing.T, path string) os.FileMode {
 	t.Helper()
 	return must(os.Stat(path)).Mode().Perm()
 }
 
 func TestPutAndGet(t *testing.T) {
+	eachPlace(t, func(t *testing.T, s *Store) {
+		if _, err := s.Get(t.Context(), Latest); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), s.place.at("")) {
+			t.Errorf("latest of nothing: %v", err)
+		}
+		for _, n := range []int{2, 1} {
+			where, err := s.Put(t.Context(), record(n))
+			if err != nil || where != s.place.at(record(n).ID+".json") {
+				t.Fatal(where, err)
+			}
+		}
+		if _, err := s.Put(t.Context(), record(1)); !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), s.place.at(record(1).ID+".json")) {
+			t.Errorf("put again: %v", err)
+		}
+		for id, want := range map[string]*Record{record(1).ID: record(1), record(2).ID: record(2), Latest: record(2)} {
+			if got := must(s.Get(t.Context(), id)); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v", id, got)
+			}
+		}
+		for _, id := range []string{"drill-none", "../" + record(1).ID, "", "A", "a/b", strings.Repeat("a", 201)} {
+			if _, err := s.Get(t.Context(), id); !errors.Is(err, ErrNoRecord) {
+				t.Errorf("get %q: %v", id, err)
+			}
+		}
+	})
+}
+
+func TestFolderIsMadeByTheFirstWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "evidence")
 	s := open(t, dir)
-	if _, err := s.Get(Latest); !errors.Is(err, ErrNoRecord) {
+	if _, err := s.Get(t.Context(), Latest); !errors.Is(err, ErrNoRecord) {
 		t.Errorf("latest of nothing: %v", err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("reading made the folder: %v", err)
 	}
-	for _, n := range []int{2, 1} {
-		path, err := s.Put(record(n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if mode(t, path) != 0o600 || mode(t, dir) != 0o700 {
-			t.Errorf("modes %v of the file and %v of the folder", mode(t, path), mode(t, dir))
-		}
+	path, err := s.Put(t.Context(), record(1))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := s.Put(record(1)); !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), record(1).ID) {
-		t.Errorf("put again: %v", err)
-	}
-	for id, want := range map[string]*Record{record(1).ID: record(1), record(2).ID: record(2), Latest: record(2)} {
-		if got := must(s.Get(id)); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v", id, got)
-		}
-	}
-	for _, id := range []string{"drill-none", "../" + record(1).ID, "", "A", "a/b", strings.Repeat("a", 201)} {
-		if _, err := s.Get(id); !errors.Is(err, ErrNoRecord) {
-			t.Errorf("get %q: %v", id, err)
-		}
+	if mode(t, path) != 0o600 || mode(t, dir) != 0o700 {
+		t.Errorf("modes %v of the file and %v of the folder", mode(t, path), mode(t, dir))
 	}
 }
 
 func TestBadIDs(t *testing.T) {
-	s := open(t, t.TempDir())
-	for _, id := range []string{"", "..", "a/b", `a\b`, "A", "a.b", "a\x00", Latest, strings.Repeat("a", 201)} {
-		r := record(1)
-		r.ID = id
-		if _, err := s.Put(r); err == nil {
-			t.Errorf("put %q", id)
+	eachPlace(t, func(t *testing.T, s *Store) {
+		for _, id := range []string{"", "..", "a/b", `a\b`, "A", "a.b", "a\x00", Latest, strings.Repeat("a", 201)} {
+			r := record(1)
+			r.ID = id
+			if _, err := s.Put(t.Context(), r); err == nil {
+				t.Errorf("put %q", id)
+			}
+			if id == Latest {
+				continue
+			}
+			if _, _, err := s.Begin(t.Context(), id); err == nil {
+				t.Errorf("begin %q", id)
+			}
+			if err := s.Forget(t.Context(), id); err == nil {
+				t.Errorf("forget %q", id)
+			}
+			if err := s.PutInventory(t.Context(), Inventory{BackupID: id}); err == nil {
+				t.Errorf("inventory %q", id)
+			}
 		}
-		if id == Latest {
-			continue
+		if files := tree(t, s); len(files) != 0 {
+			t.Errorf("left %v", files)
 		}
-		if _, err := s.Begin(id); err == nil {
-			t.Errorf("begin %q", id)
-		}
-		if err := s.Forget(id); err == nil {
-			t.Errorf("forget %q", id)
-		}
-		if err := s.PutInventory(Inventory{BackupID: id}); err == nil {
-			t.Errorf("inventory %q", id)
-		}
-	}
-	if files, _ := os.ReadDir(s.dir); len(files) != 0 {
-		t.Errorf("left %v", files)
-	}
+	})
 }
 
 func TestOpenOnAFile(t *testing.T) {
@@ -123,179 +192,160 @@ func TestOpenOnAFile(t *testing.T) {
 
 // Of many that put a record of the same id at once, one wins and the others are told.
 func TestPutRace(t *testing.T) {
-	s := open(t, t.TempDir())
-	var wg sync.WaitGroup
-	failures := make([]error, 8)
-	for i := range failures {
-		wg.Go(func() { _, failures[i] = s.Put(record(1)) })
-	}
-	wg.Wait()
-	refused := 0
-	for _, err := range failures {
-		if errors.Is(err, ErrExists) {
-			refused++
-		} else if err != nil {
-			t.Error(err)
+	eachPlace(t, func(t *testing.T, s *Store) {
+		var wg sync.WaitGroup
+		failures := make([]error, 8)
+		for i := range failures {
+			wg.Go(func() { _, failures[i] = s.Put(t.Context(), record(1)) })
 		}
-	}
-	if refused != len(failures)-1 {
-		t.Errorf("%d of %d refused", refused, len(failures))
-	}
-	must(s.Get(Latest))
+		wg.Wait()
+		refused := 0
+		for _, err := range failures {
+			if errors.Is(err, ErrExists) {
+				refused++
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		if refused != len(failures)-1 {
+			t.Errorf("%d of %d refused", refused, len(failures))
+		}
+		must(s.Get(t.Context(), Latest))
+	})
 }
 
 func TestList(t *testing.T) {
-	s := open(t, t.TempDir())
-	if entries, err := s.List(); err != nil || len(entries) != 0 {
-		t.Fatal(entries, err)
-	}
-	for _, n := range []int{2, 1} {
-		if _, err := s.Put(record(n)); err != nil {
+	eachPlace(t, func(t *testing.T, s *Store) {
+		if entries, err := s.List(t.Context()); err != nil || len(entries) != 0 {
+			t.Fatal(entries, err)
+		}
+		for _, n := range []int{2, 1} {
+			if _, err := s.Put(t.Context(), record(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		good := must(encode(record(1)))
+		for name, content := range map[string][]byte{
+			"drill-20261123-cut.json": good[:len(good)/2], "foreign.json": []byte(`{"hello": "world"}`), "later.json": bytes.Replace(good, []byte("record/v1"), []byte("record/v9"), 1),
+			"renamed.json": good, "notes.txt": []byte("no record"), ".hidden.json": []byte("no record"),
+		} {
+			plant(t, s, name, content)
+		}
+		plant(t, s, "folder.json/notes.json", []byte("no record"))
+		entries, err := s.List(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	good := must(os.ReadFile(filepath.Join(s.dir, record(1).ID+extension)))
-	for name, content := range map[string][]byte{
-		"drill-20261123-cut.json": good[:len(good)/2], "foreign.json": []byte(`{"hello": "world"}`), "later.json": bytes.Replace(good, []byte("record/v1"), []byte("record/v9"), 1),
-		"renamed.json": good, "notes.txt": []byte("no record"), ".hidden.json": []byte("no record"),
-	} {
-		if err := os.WriteFile(filepath.Join(s.dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
+		want := []struct{ id, unreadable string }{
+			{"drill-20261123-cut", "not a drill record"}, {record(1).ID, ""}, {record(2).ID, ""}, {"folder", "is a directory"}, {"foreign", `schema ""`}, {"later", `schema "weaviate-drill/record/v9"`},
+			{"renamed", "named after it"},
 		}
-	}
-	if err := os.Mkdir(filepath.Join(s.dir, "folder.json"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	entries, err := s.List()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []struct{ id, unreadable string }{
-		{"drill-20261123-cut", "not a drill record"}, {record(1).ID, ""}, {record(2).ID, ""}, {"folder", "is a directory"}, {"foreign", `schema ""`}, {"later", `schema "weaviate-drill/record/v9"`},
-		{"renamed", "named after it"},
-	}
-	if len(entries) != len(want) {
-		t.Fatalf("%d entries: %+v", len(entries), entries)
-	}
-	for i, w := range want {
-		e := entries[i]
-		if e.ID != w.id || (e.Err == nil) != (w.unreadable == "") || !strings.Contains(e.Unreadable, w.unreadable) {
-			t.Errorf("got %+v, want %v", e, w)
+		if _, inBucket := s.place.(*inBucket); inBucket { // where there are no folders
+			want = slices.Delete(want, 3, 4)
 		}
-	}
-	r := record(1)
-	full := Entry{
-		ID: r.ID, Path: filepath.Join(s.dir, r.ID+extension), Began: r.Began, Ended: r.Ended, Status: DataFailed, Backup: "backup-1", Level: verify.LevelFull,
-		Verdicts: r.Verification.Verdicts, RTO: r.Assessment.Recovered, RPO: r.Assessment.RPO,
-	}
-	if !reflect.DeepEqual(entries[1], full) {
-		t.Errorf("got  %+v\nwant %+v", entries[1], full)
-	}
-	// The newest by name is no record: an older one is not passed off as the newest.
-	if _, err := s.Get(Latest); err == nil || !strings.Contains(err.Error(), "renamed.json") {
-		t.Errorf("latest: %v", err)
-	}
+		if len(entries) != len(want) {
+			t.Fatalf("%d entries: %+v", len(entries), entries)
+		}
+		for i, w := range want {
+			e := entries[i]
+			if e.ID != w.id || (e.Err == nil) != (w.unreadable == "") || !strings.Contains(e.Unreadable, w.unreadable) {
+				t.Errorf("got %+v, want %v", e, w)
+			}
+		}
+		r := record(1)
+		full := Entry{
+			ID: r.ID, Path: s.place.at(r.ID + extension), Began: r.Began, Ended: r.Ended, Status: DataFailed, Backup: "backup-1", Level: verify.LevelFull,
+			Verdicts: r.Verification.Verdicts, RTO: r.Assessment.Recovered, RPO: r.Assessment.RPO,
+		}
+		if !reflect.DeepEqual(entries[1], full) {
+			t.Errorf("got  %+v\nwant %+v", entries[1], full)
+		}
+		// The newest by name is no record: an older one is not passed off as the newest.
+		if _, err := s.Get(t.Context(), Latest); err == nil || !strings.Contains(err.Error(), "renamed.json") {
+			t.Errorf("latest: %v", err)
+		}
+	})
 }
 
 func TestInventory(t *testing.T) {
-	s := open(t, t.TempDir())
-	if i, err := s.Inventory("backups", "prod", "b1"); i != nil || err != nil {
-		t.Fatal(i, err)
-	}
-	want := Inventory{Bucket: "backups", Path: "prod", BackupID: "b1", Taken: record(1).Began, Objects: []backup.Object{{Key: "prod/b1/backup_config.json", Size: 7, ETag: "x"}}}
-	elsewhere := want
-	elsewhere.Path, elsewhere.Objects = "../../etc", nil
-	for _, i := range []Inventory{want, elsewhere} {
-		if err := s.PutInventory(i); err != nil {
-			t.Fatal(err)
+	eachPlace(t, func(t *testing.T, s *Store) {
+		if i, err := s.Inventory(t.Context(), "backups", "prod", "b1"); i != nil || err != nil {
+			t.Fatal(i, err)
 		}
-	}
-	if err := s.PutInventory(want); !errors.Is(err, ErrExists) {
-		t.Errorf("put again: %v", err)
-	}
-	got, err := s.Inventory("backups", "prod", "b1")
-	want.Schema = inventorySchema
-	if err != nil || !reflect.DeepEqual(*got, want) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if entries, err := s.List(); err != nil || len(entries) != 0 {
-		t.Errorf("inventories are no records: %v %v", entries, err)
-	}
-	path := filepath.Join(s.dir, inventoriesDir, inventoryName("backups", "prod", "b1"))
-	for _, damaged := range []string{"{", `{"schema":"weaviate-drill/inventory/v1","bucket":"other","backupId":"b1"}`} {
-		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
-			t.Fatal(err)
+		want := Inventory{Bucket: "backups", Path: "prod", BackupID: "b1", Taken: record(1).Began, Objects: []backup.Object{{Key: "prod/b1/backup_config.json", Size: 7, ETag: "x"}}}
+		elsewhere := want
+		elsewhere.Path, elsewhere.Objects = "../../etc", nil
+		for _, i := range []Inventory{want, elsewhere} {
+			if err := s.PutInventory(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if i, err := s.Inventory("backups", "prod", "b1"); i != nil || err == nil {
-			t.Errorf("%s: %v, %v", damaged, i, err)
+		if err := s.PutInventory(t.Context(), want); !errors.Is(err, ErrExists) {
+			t.Errorf("put again: %v", err)
 		}
-	}
+		got, err := s.Inventory(t.Context(), "backups", "prod", "b1")
+		want.Schema = inventorySchema
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if entries, err := s.List(t.Context()); err != nil || len(entries) != 0 {
+			t.Errorf("inventories are no records: %v %v", entries, err)
+		}
+		for _, damaged := range []string{"{", `{"schema":"weaviate-drill/inventory/v1","bucket":"other","backupId":"b1"}`} {
+			plant(t, s, inventoryFile("backups", "prod", "b1"), []byte(damaged))
+			if i, err := s.Inventory(t.Context(), "backups", "prod", "b1"); i != nil || err == nil {
+				t.Errorf("%s: %v, %v", damaged, i, err)
+			}
+		}
+	})
 }
 
 // A full disk leaves what was there before, and nothing else.
 func TestDiskFull(t *testing.T) {
 	dir := servertest.SmallDisk(t)
 	s := open(t, dir)
-	if _, err := s.Put(record(1)); err != nil {
+	if _, err := s.Put(t.Context(), record(1)); err != nil {
 		t.Fatal(err)
 	}
-	journal, err := s.Begin(record(2).ID)
+	_, journal, err := s.Begin(t.Context(), record(2).ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := journal.Write("before"); err != nil {
+	if err := journal.Write(t.Context(), "before"); err != nil {
 		t.Fatal(err)
 	}
-	before := tree(t, dir)
+	before := tree(t, s)
 	big := record(2)
 	big.Logs = []string{strings.Repeat("x", 100_000)}
-	if _, err := s.Put(big); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), big.ID+extension) || !strings.Contains(err.Error(), "set evidence.dir") {
+	if _, err := s.Put(t.Context(), big); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), big.ID+extension) || !strings.Contains(err.Error(), "set evidence.dir") {
 		t.Errorf("put: %v", err)
 	}
-	if err := journal.Write(big); !errors.Is(err, syscall.ENOSPC) {
+	if err := journal.Write(t.Context(), big); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("journal: %v", err)
 	}
-	if after := tree(t, dir); !reflect.DeepEqual(after, before) {
+	if after := tree(t, s); !reflect.DeepEqual(after, before) {
 		t.Errorf("before %v\nafter %v", before, after)
 	}
-	if err := journal.Close(); err != nil {
+	if err := journal.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Put(record(3)); err != nil {
+	if _, err := s.Put(t.Context(), record(3)); err != nil {
 		t.Errorf("a record that fits: %v", err)
 	}
-}
-
-// tree gives the sizes of all files below a folder.
-func tree(t *testing.T, dir string) map[string]int64 {
-	t.Helper()
-	files := map[string]int64{}
-	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
-		if err == nil && !info.IsDir() {
-			files[path] = info.Size()
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
 }
 
 // What a killed writer leaves behind is taken over by the next write.
 func TestPendingIsTakenOver(t *testing.T) {
 	s := open(t, t.TempDir())
-	if err := os.WriteFile(filepath.Join(s.dir, pendingFile), []byte(strings.Repeat("half a record", 10_000)), 0o600); err != nil {
+	plant(t, s, pendingFile, []byte(strings.Repeat("half a record", 10_000)))
+	if _, err := s.Put(t.Context(), record(1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Put(record(1)); err != nil {
-		t.Fatal(err)
-	}
-	if got := must(s.Get(Latest)); !reflect.DeepEqual(got, record(1)) {
+	if got := must(s.Get(t.Context(), Latest)); !reflect.DeepEqual(got, record(1)) {
 		t.Errorf("%+v", got)
 	}
-	if _, err := os.Stat(filepath.Join(s.dir, pendingFile)); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
+	if files := tree(t, s); len(files) != 1 {
+		t.Errorf("left %v", files)
 	}
 }
 

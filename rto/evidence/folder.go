@@ -1,9 +1,10 @@
 package evidence
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -15,25 +16,52 @@ const (
 	pendingFile = ".pending" // what is being written
 )
 
-// putOnce writes v as JSON, never over a file that is there.
-func (s *Store) putOnce(dir, name string, v any) (path string, err error) {
-	path = filepath.Join(dir, name)
-	raw, err := encode(v)
-	if err != nil {
-		return "", fmt.Errorf("evidence: write %s: %w", path, err)
+// folder is a place on a disk, readable by its owner alone. Processes that share it over NFS need flock there.
+type folder struct{ dir string }
+
+// Open opens a store in a folder. It makes no folder and no file: the first write does. It fails when dir is something else than a folder.
+func Open(dir string) (*Store, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("evidence: %s is not a folder: set evidence.dir to one", dir)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("evidence: %w", err)
 	}
-	err = guarded(dir, func() error {
+	return &Store{folder{dir}}, nil
+}
+
+func (f folder) at(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
+
+func (f folder) read(_ context.Context, name string) ([]byte, error) {
+	raw, err := os.ReadFile(f.at(name))
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	return raw, nil
+}
+
+func (f folder) create(_ context.Context, name string, raw []byte) error {
+	path := f.at(name)
+	return guarded(filepath.Dir(path), func() error {
 		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("evidence: %s %w, and evidence is never overwritten", path, ErrExists)
+			return exists(path)
 		}
 		return replace(path, raw)
 	})
-	return path, err
 }
 
-func encode(v any) ([]byte, error) {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	return append(raw, '\n'), err
+func (f folder) list(context.Context) ([]string, error) {
+	files, err := os.ReadDir(f.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	names := make([]string, len(files))
+	for i, file := range files {
+		names[i] = file.Name()
+	}
+	return names, nil
 }
 
 // replace puts a file in place as a whole or not at all. The folder's guard must be held, since the name under which the file grows is always the same: what a crash leaves of it is
