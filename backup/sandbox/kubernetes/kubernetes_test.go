@@ -1,10 +1,14 @@
 package kubernetes_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,8 +18,11 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +32,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/kubernetes"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/sandboxtest"
+	"github.com/weaviate-drill/weaviate-drill/internal/cluster"
 	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
@@ -32,7 +40,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(servertest.Run(m)) }
 
 // options for a small Weaviate in the cluster of the tests.
-func options(t *testing.T) kubernetes.Options {
+func options(t testing.TB) kubernetes.Options {
 	t.Helper()
 	return kubernetes.Options{
 		Kubeconfig: servertest.Cluster(t), Image: servertest.WeaviateImage,
@@ -40,7 +48,7 @@ func options(t *testing.T) kubernetes.Options {
 	}
 }
 
-func api(t *testing.T) *client.Clientset {
+func api(t testing.TB) *client.Clientset {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", servertest.Cluster(t))
 	check(t, err)
@@ -65,46 +73,235 @@ func TestContract(t *testing.T) {
 	sandboxtest.Run(t, sandboxtest.Kind{New: func() sandbox.Sandbox { return kubernetes.New(o) }, Left: left})
 }
 
-// TestThreeNodes restores a backup of three nodes whose names are those of a chart's pods, looks at how the pods are confined, and leaves their removal to Tidy, as a
-// dead drill does.
-func TestThreeNodes(t *testing.T) {
+// TestTwin restores a backup of a source of three nodes, which is in the same cluster, into a sandbox that is made like it.
+func TestTwin(t *testing.T) {
+	t.Parallel()
+	o, c := options(t), api(t)
+	b := servertest.Bucket(t, "backups")
+	source := servertest.ClusterSource(t, b, 3, func(set *appsv1.StatefulSet) {
+		pod := &set.Spec.Template.Spec
+		pod.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
+		pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: "ASYNC_INDEXING", Value: "true"}, corev1.EnvVar{Name: "LOG_LEVEL", Value: "debug"})
+	})
+	login, err := c.CoreV1().Secrets(source.Namespace).Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "registry"}, Type: corev1.SecretTypeDockerConfigJson,
+		Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{"registry.example":{"auth":"dXNlcjpwYXNzd29yZA=="}}}`)},
+	}, metav1.CreateOptions{})
+	check(t, err)
+	original, err := weaviate.Dial(t.Context(), source.Outside)
+	check(t, err)
+	defer original.Close()
+	sandboxtest.Backup(t, original, "three")
+
+	o = kubernetes.Options{Kubeconfig: o.Kubeconfig, Twin: kubernetes.Twin{Namespace: source.Namespace}, Env: map[string]string{"QUERY_DEFAULTS_LIMIT": "20"}}
+	spec := sandboxtest.Spec(t, b, source.Nodes...)
+	spec.Bytes = 1 << 20
+	// Their services are not there.
+	spec.Modules = []string{"multi2vec-clip", "ner-transformers", "qna-transformers", "reranker-transformers", "sum-transformers", "text2vec-gpt4all", "text2vec-model2vec", "text2vec-transformers"}
+	i := up(t, o, spec).(*kubernetes.Instance)
+	restored := dial(t, i)
+	sandboxtest.Restore(t, restored, "three")
+	for _, node := range source.Nodes {
+		if n := countOn(t, restored, node); n != sandboxtest.Objects {
+			t.Errorf("%d objects came back on %s, not %d", n, node, sandboxtest.Objects)
+		}
+	}
+
+	namespace := "weaviate-drill-" + spec.DrillID
+	have, err := c.AppsV1().StatefulSets(source.Namespace).Get(t.Context(), source.StatefulSet, metav1.GetOptions{})
+	check(t, err)
+	made, err := c.AppsV1().StatefulSets(namespace).Get(t.Context(), "weaviate", metav1.GetOptions{})
+	check(t, err)
+	was, is := have.Spec.Template.Spec.Containers[0], made.Spec.Template.Spec.Containers[0]
+	if is.Image != was.Image || !equality.Semantic.DeepEqual(is.Resources, was.Resources) || *made.Spec.Replicas != 3 || len(made.Spec.Template.Spec.InitContainers) > 0 {
+		t.Errorf("the sandbox has %d pods of image %s with %+v, and the source the image %s with %+v", *made.Spec.Replicas, is.Image, is.Resources, was.Image, was.Resources)
+	}
+	for name, want := range map[string]string{"ASYNC_INDEXING": "true", "GOGC": "100", "QUERY_MAXIMUM_RESULTS": "100000", "QUERY_DEFAULTS_LIMIT": "20", "LOG_LEVEL": "", "STANDALONE_MODE": ""} {
+		at := slices.IndexFunc(is.Env, func(v corev1.EnvVar) bool { return v.Name == name })
+		if got := at >= 0; got != (want != "") || got && is.Env[at].Value != want {
+			t.Errorf("%s is not %q: %+v", name, want, is.Env)
+		}
+	}
+	copied, err := c.CoreV1().Secrets(namespace).Get(t.Context(), source.Namespace+".registry", metav1.GetOptions{})
+	check(t, err)
+	if !maps.EqualFunc(copied.Data, login.Data, bytes.Equal) || copied.Type != login.Type ||
+		!slices.Equal(made.Spec.Template.Spec.ImagePullSecrets, []corev1.LocalObjectReference{{Name: copied.Name}}) {
+		t.Errorf("the login for the registry is not the source's: type %s, used: %+v", copied.Type, made.Spec.Template.Spec.ImagePullSecrets)
+	}
+	var own, weaviates time.Duration
+	for _, s := range i.Steps() {
+		t.Logf("%s: %v", s.Name, s.Took.Round(time.Millisecond))
+		if s.Took <= 0 {
+			t.Errorf("%s took no time", s.Name)
+		}
+		if s.Weaviate {
+			weaviates += s.Took
+		} else {
+			own += s.Took
+		}
+	}
+	if own == 0 || weaviates == 0 {
+		t.Errorf("of the time, %v are the tool's own and %v Weaviate's", own, weaviates)
+	}
+	notes := strings.Join(i.Notes(), "\n")
+	t.Log(notes)
+	for _, want := range []string{source.Namespace + "/weaviate", "init container configure-sysctl, volume weaviate-config, command line", "LOG_LEVEL", "env", "the port-forward carried "} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("the notes lack %q", want)
+		}
+	}
+	for _, secret := range []string{servertest.APIKey, servertest.MinIO(t).SecretKey} {
+		if raw, err := json.Marshal(made); err != nil || bytes.Contains(raw, []byte(secret)) || strings.Contains(notes, secret) {
+			t.Error("a secret of the source is where it is not to be", err)
+		}
+	}
+}
+
+// countOn counts the objects that a node has itself.
+func countOn(t *testing.T, c *weaviate.Conn, node string) (n int) {
+	t.Helper()
+	var list struct{ Objects []struct{ ID string } }
+	check(t, c.Do(t.Context(), http.MethodGet, "/objects?limit=100&class="+sandboxtest.Collection, nil, &list))
+	for _, o := range list.Objects {
+		err := c.Do(t.Context(), http.MethodGet, "/objects/"+sandboxtest.Collection+"/"+o.ID+"?node_name="+node, nil, nil)
+		if err == nil {
+			n++
+		} else if !errors.Is(err, weaviate.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// TestRefused are sandboxes that could not do their work, refused before anything is made.
+func TestRefused(t *testing.T) {
 	o := options(t)
-	for name, nodes := range map[string][]string{"of a set": {"weaviate-0", "weaviate-1", "weaviate-2"}, "of any form": {"Alpha_1", "beta.example"}} {
+	for name, each := range map[string]struct {
+		change func(*kubernetes.Options)
+		words  []string
+	}{
+		"no such source":      {func(o *kubernetes.Options) { o.Twin.Namespace = "no-such-source" }, []string{"no-such-source/weaviate", "not found"}},
+		"no room":             {func(o *kubernetes.Options) { o.Size = resource.MustParse("1Gi") }, []string{"1202Mi", "1Gi", "sandbox.kubernetes.size"}},
+		"another's variable":  {func(o *kubernetes.Options) { o.Env = map[string]string{"CLUSTER_HOSTNAME": "node2"} }, []string{"CLUSTER_HOSTNAME", "sandbox.kubernetes.env"}},
+		"no such pull secret": {func(o *kubernetes.Options) { o.PullSecrets = []string{"kube-system/no-such"} }, []string{"kube-system/no-such", "not found"}},
+		"half a pull secret":  {func(o *kubernetes.Options) { o.PullSecrets = []string{"registry"} }, []string{"registry", "namespace/name"}},
+	} {
 		t.Run(name, func(t *testing.T) {
-			b := servertest.Bucket(t, "backups")
-			source := servertest.Weaviate(t, b, nil, nodes...)
-			sandboxtest.Backup(t, servertest.Dial(t, source), "several")
-			source.Kill() // as many follow
-
-			spec := sandboxtest.Spec(t, b, nodes...)
-			began := time.Now()
-			i := up(t, o, spec)
-			t.Logf("up after %v", time.Since(began).Round(time.Millisecond))
-			c := dial(t, i)
-			sandboxtest.Restore(t, c, "several")
-
-			pods, err := api(t).CoreV1().Pods("weaviate-drill-"+spec.DrillID).List(t.Context(), metav1.ListOptions{})
-			check(t, err)
-			if len(pods.Items) != len(nodes) {
-				t.Errorf("%d pods", len(pods.Items))
-			}
-			for _, pod := range pods.Items {
-				if name == "of a set" && !slices.Contains(nodes, pod.Name) {
-					t.Errorf("a pod is called %s", pod.Name)
-				}
-				for _, v := range pod.Spec.Volumes {
-					if v.EmptyDir == nil {
-						t.Errorf("%s mounts %+v", pod.Name, v)
-					}
-				}
-			}
-			check(t, kubernetes.New(o).Tidy(t.Context(), spec.DrillID))
-			if l := left(t, spec.DrillID); len(l) > 0 {
-				t.Errorf("still there: %v", l)
-			}
-			check(t, i.Down(t.Context()))
+			spec := sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1")
+			spec.Bytes = 1 << 30
+			fails(t, o, each.change, spec, each.words...)
 		})
 	}
+}
+
+// TestNodesOfAnyForm restores a backup of nodes whose names no pods of one set have, looks at how the pods are confined, and leaves their removal to Tidy, as a dead drill does.
+func TestNodesOfAnyForm(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	nodes := []string{"Alpha_1", "beta.example"}
+	b := servertest.Bucket(t, "backups")
+	source := servertest.Weaviate(t, b, nil, nodes...)
+	sandboxtest.Backup(t, servertest.Dial(t, source), "several")
+	source.Kill() // as many follow
+
+	spec := sandboxtest.Spec(t, b, nodes...)
+	i := up(t, o, spec)
+	sandboxtest.Restore(t, dial(t, i), "several")
+	pods, err := api(t).CoreV1().Pods("weaviate-drill-"+spec.DrillID).List(t.Context(), metav1.ListOptions{})
+	check(t, err)
+	if len(pods.Items) != len(nodes) {
+		t.Errorf("%d pods", len(pods.Items))
+	}
+	for _, pod := range pods.Items {
+		for _, v := range pod.Spec.Volumes {
+			if v.EmptyDir == nil {
+				t.Errorf("%s mounts %+v", pod.Name, v)
+			}
+		}
+	}
+	check(t, kubernetes.New(o).Tidy(t.Context(), spec.DrillID))
+	if l := left(t, spec.DrillID); len(l) > 0 {
+		t.Errorf("still there: %v", l)
+	}
+	check(t, i.Down(t.Context()))
+}
+
+// TestOntoVolume restores onto a volume of a storage class, which the test provides, and takes back, as a provisioner does.
+func TestOntoVolume(t *testing.T) {
+	t.Parallel()
+	o, c := options(t), api(t)
+	if os.Getenv("KUBECONFIG") != "" {
+		servertest.Lacking(t, "a cluster whose node's files are this machine's (unset KUBECONFIG)")
+	}
+	b := servertest.Bucket(t, "backups")
+	source := servertest.Weaviate(t, b, nil, "weaviate-0")
+	sandboxtest.Backup(t, servertest.Dial(t, source), "volume")
+	source.Kill()
+
+	spec := sandboxtest.Spec(t, b, "weaviate-0")
+	name := "volume-" + spec.DrillID
+	folder := filepath.Join(filepath.Dir(o.Kubeconfig), "..", "..", "tmp", name) // the node's /tmp
+	check(t, os.Mkdir(folder, 0o755))
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	late, takenBack := storagev1.VolumeBindingWaitForFirstConsumer, corev1.PersistentVolumeReclaimDelete
+	_, err := c.StorageV1().StorageClasses().Create(t.Context(), &storagev1.StorageClass{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "kubernetes.io/no-provisioner", VolumeBindingMode: &late, ReclaimPolicy: &takenBack,
+	}, metav1.CreateOptions{})
+	check(t, err)
+	t.Cleanup(func() { _ = c.StorageV1().StorageClasses().Delete(context.Background(), name, metav1.DeleteOptions{}) })
+	volumes := c.CoreV1().PersistentVolumes()
+	_, err = volumes.Create(t.Context(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PersistentVolumeSpec{
+		Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("2Gi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		PersistentVolumeReclaimPolicy: takenBack, StorageClassName: name, PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/tmp/" + name}},
+		NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{
+			Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{cluster.NodeName},
+		}}}}}},
+	}}, metav1.CreateOptions{})
+	check(t, err)
+	t.Cleanup(func() { _ = volumes.Delete(context.Background(), name, metav1.DeleteOptions{}) })
+
+	o.StorageClass, o.Size = name, resource.MustParse("2Gi")
+	i := up(t, o, spec)
+	sandboxtest.Restore(t, dial(t, i), "volume")
+	if _, err := os.Stat(filepath.Join(folder, strings.ToLower(sandboxtest.Collection))); err != nil {
+		t.Error("what was restored is not on the volume:", err)
+	}
+	go func() {
+		for t.Context().Err() == nil {
+			if v, err := volumes.Get(t.Context(), name, metav1.GetOptions{}); err == nil && (v.Status.Phase == corev1.VolumeReleased || v.Status.Phase == corev1.VolumeFailed) {
+				_ = volumes.Delete(t.Context(), name, metav1.DeleteOptions{})
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	check(t, i.Down(t.Context()))
+	if _, err := volumes.Get(t.Context(), name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("after Down the volume is there: %v", err)
+	}
+}
+
+// BenchmarkProvision tells how long a sandbox takes: own_s is the tool's and the cluster's time, weaviate_s that of the server's start, which nothing shortens.
+func BenchmarkProvision(b *testing.B) {
+	o := options(b)
+	place := servertest.Bucket(b, "")
+	var own, weaviates time.Duration
+	for b.Loop() {
+		i, err := kubernetes.New(o).Up(b.Context(), sandboxtest.Spec(b, place, "weaviate-0"))
+		check(b, err)
+		for _, s := range i.(sandbox.Measured).Steps() {
+			if s.Weaviate {
+				weaviates += s.Took
+			} else {
+				own += s.Took
+			}
+			b.Logf("%s: %v", s.Name, s.Took.Round(time.Millisecond))
+		}
+		b.StopTimer()
+		check(b, i.Down(b.Context()))
+		b.StartTimer()
+	}
+	b.ReportMetric(own.Seconds()/float64(b.N), "own_s")
+	b.ReportMetric(weaviates.Seconds()/float64(b.N), "weaviate_s")
 }
 
 // TestHopeless are causes that no waiting heals: each must be named, and soon.
@@ -423,7 +620,7 @@ func fails(t *testing.T, o kubernetes.Options, change func(*kubernetes.Options),
 	}
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -445,6 +642,7 @@ func TestVolumes(t *testing.T) {
 		t.Cleanup(func() { _ = c.CoreV1().PersistentVolumes().Delete(context.Background(), name, metav1.DeleteOptions{}) })
 		_, err = c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: map[string]string{kubernetes.LabelManagedBy: "weaviate-drill", kubernetes.LabelDrill: id},
+			Annotations: map[string]string{kubernetes.AnnotationVolumes: "true"},
 		}}, metav1.CreateOptions{})
 		check(t, err)
 		claim, err := c.CoreV1().PersistentVolumeClaims(name).Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{

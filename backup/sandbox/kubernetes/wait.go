@@ -170,7 +170,7 @@ func (s state) causeOf(n node) (text string, hopeless bool) {
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		if end := ended(c); end != nil && end.Reason == "OOMKilled" {
-			return "ended before it was ready (killed for lack of memory: raise sandbox.kubernetes.resources)", true
+			return "ended before it was ready (killed for lack of memory: raise sandbox.kubernetes.memory)", true
 		}
 		switch waiting := c.State.Waiting; {
 		case waiting == nil:

@@ -77,7 +77,7 @@ func Run(t *testing.T, k Kind) {
 func ID() string { return fmt.Sprintf("test-%d", time.Now().UnixNano()) }
 
 // Spec describes the sandbox of a new drill for a backup that lies in b.
-func Spec(t *testing.T, b *bucket.Bucket, nodes ...string) sandbox.Spec {
+func Spec(t testing.TB, b *bucket.Bucket, nodes ...string) sandbox.Spec {
 	m := servertest.MinIO(t)
 	return sandbox.Spec{DrillID: ID(), Version: servertest.WeaviateVersion, Nodes: nodes, S3: sandbox.S3{
 		Bucket: b.Name, Path: b.Path, Region: "us-east-1", Endpoint: strings.TrimPrefix(m.Endpoint, "http://"), Plain: true,
