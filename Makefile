@@ -8,11 +8,15 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/weaviate-drill
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/weaviate-drill ./cmd/weaviate-drill
+
+.PHONY: image
+image: build ## pack bin/weaviate-drill into bin/weaviate-drill-image.tar, for "docker load" or "ctr images import"
+	$(GO) run ./internal/image/cmd/image weaviate-drill:$(VERSION) $(BIN)/weaviate-drill $(BIN)/weaviate-drill-image.tar
 
 .PHONY: servers
 servers: $(BIN)/weaviate-server $(BIN)/minio ## build the real Weaviate and S3 server that the demo and the tests run
@@ -51,6 +55,10 @@ cluster-up: cluster-servers ## a real Kubernetes of one node on this machine, as
 .PHONY: cluster-down
 cluster-down: ## remove that cluster and all that it made
 	$(GO) run ./internal/cluster/cmd/cluster down
+
+.PHONY: e2e
+e2e: servers ## the tests in a real cluster: that of KUBECONFIG (DRILL_IMAGE and DRILL_HOST say how it gets at the tool and this machine), or of cluster-up
+	DRILL_REQUIRE_ALL=1 $(GO) test -count 1 -timeout 50m ./deploy ./backup/sandbox/kubernetes $(if $(KUBECONFIG),,./internal/cluster)
 
 .PHONY: demo
 demo: build servers ## a whole drill on this machine: real Weaviate, real S3, nothing to configure

@@ -17,13 +17,24 @@ import (
 	"time"
 )
 
-// Image is one layer: a static binary of this machine's architecture, the machine's CA certificates, /tmp, and empty folders.
+// Image is one layer: a static binary of this machine's architecture, the machine's CA certificates, /tmp, and empty folders. There is no shell.
 type Image struct {
 	Name    string   // with its tag
 	Binary  string   // a file of this machine
 	Path    string   // of the binary in the image, which is the entrypoint
 	Args    []string // unless the container says others
 	Folders []string // absolute paths
+	User    int      // of the process, and of Folders; 0: root
+	WorkDir string   // of the process; empty: /
+}
+
+// Roots is where the machine's CA certificates are taken from. An image has none where the machine has none.
+const Roots = "/etc/ssl/certs/ca-certificates.crt"
+
+// Drill is an image of the tool. The Dockerfile makes the same one.
+func Drill(name, binary string) Image {
+	const home = "/var/lib/weaviate-drill"
+	return Image{Name: name, Binary: binary, Path: "/usr/bin/weaviate-drill", Folders: []string{home}, User: 65532, WorkDir: home}
 }
 
 // Weaviate is an image of a Weaviate server as the official one is to whoever runs it: the same entrypoint, arguments and data folder.
@@ -42,7 +53,7 @@ func (i Image) Write(w io.Writer) error {
 	}
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Entrypoint": []string{i.Path}, "Cmd": i.Args},
+		"config": map[string]any{"Entrypoint": []string{i.Path}, "Cmd": i.Args, "User": i.user(), "WorkingDir": i.WorkDir},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + hex.EncodeToString(digest.Sum(nil))}},
 	})
 	if err != nil {
@@ -59,6 +70,14 @@ func (i Image) Write(w io.Writer) error {
 	)
 }
 
+// user is the group's number too, as in distroless images.
+func (i Image) user() string {
+	if i.User == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", i.User, i.User)
+}
+
 type counter int64
 
 func (c *counter) Write(p []byte) (int, error) {
@@ -69,10 +88,11 @@ func (c *counter) Write(p []byte) (int, error) {
 func (i Image) writeLayer(w io.Writer) error {
 	layer := tar.NewWriter(w)
 	folders := []tar.Header{{Name: "tmp/", Mode: 0o1777}, {Name: "etc/ssl/certs/", Mode: 0o755}}
-	for _, folder := range append(i.Folders, path.Dir(i.Path)) {
-		if name := strings.Trim(folder, "/"); name != "" {
-			folders = append(folders, tar.Header{Name: name + "/", Mode: 0o755})
-		}
+	if name := strings.Trim(path.Dir(i.Path), "/"); name != "" {
+		folders = append(folders, tar.Header{Name: name + "/", Mode: 0o755})
+	}
+	for _, folder := range i.Folders {
+		folders = append(folders, tar.Header{Name: strings.Trim(folder, "/") + "/", Mode: 0o755, Uid: i.User, Gid: i.User})
 	}
 	for _, folder := range folders {
 		folder.Typeflag = tar.TypeDir
@@ -80,9 +100,8 @@ func (i Image) writeLayer(w io.Writer) error {
 			return err
 		}
 	}
-	const roots = "/etc/ssl/certs/ca-certificates.crt"
-	if certificates, err := os.ReadFile(roots); err == nil {
-		if err := file(layer, roots[1:], certificates); err != nil {
+	if certificates, err := os.ReadFile(Roots); err == nil {
+		if err := file(layer, Roots[1:], certificates); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
