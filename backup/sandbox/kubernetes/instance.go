@@ -80,9 +80,12 @@ func (i *Instance) Down(ctx context.Context) error {
 		return fmt.Errorf("kubernetes sandbox: the namespace %s does not bear the labels %s=%s and %s=%s, so it is not this drill's and was not deleted",
 			i.namespace, LabelManagedBy, managedBy, LabelDrill, i.drillID)
 	}
-	volumes, err := i.volumes(ctx)
-	if err != nil {
-		return fmt.Errorf("kubernetes sandbox: volumes of namespace %s: %w", i.namespace, err)
+	var volumes []string
+	var unseen error // A role that is bound in the namespace goes with it: of one that was going already, the volumes may be hidden. It is removed nevertheless.
+	if found.Annotations[AnnotationVolumes] != "" {
+		if volumes, unseen = i.volumes(ctx); unseen != nil && !apierrors.IsForbidden(unseen) {
+			return fmt.Errorf("kubernetes sandbox: volumes of namespace %s: %w", i.namespace, unseen)
+		}
 	}
 	// The very namespace that was looked at, and no later one of the same name.
 	err = i.cluster.CoreV1().Namespaces().Delete(ctx, i.namespace, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &found.UID}})
@@ -94,6 +97,9 @@ func (i *Instance) Down(ctx context.Context) error {
 		now, err := i.get(ctx)
 		switch {
 		case err == nil && (now == nil || now.UID != uid):
+			if unseen != nil {
+				return fmt.Errorf("kubernetes sandbox: namespace %s is gone, but whether its volumes are was not seen (look for released ones with \"kubectl get persistentvolumes\"): %w", i.namespace, unseen)
+			}
 			return i.released(ctx, volumes)
 		case err == nil:
 			found = now

@@ -5,6 +5,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,12 +34,15 @@ const (
 	LabelDrill        = "weaviate-drill.id"
 	AnnotationExpires = "weaviate-drill.expires" // RFC 3339; after it nobody needs the namespace any more
 	AnnotationOwner   = "weaviate-drill.owner"   // who started the drill, and where
+	AnnotationVolumes = "weaviate-drill.volumes" // "true": the data is on volumes, which must go with the namespace
 
 	managedBy = "weaviate-drill"
 )
 
 const (
-	lifetime       = 24 * time.Hour
+	// lifetime of a namespace is that of its drill many times over: the chart's ends after 12 hours, and a restore by default after 6. Whoever has the same journal, or the drill's id, removes
+	// what a dead one left long before. Of the same tool a drill that holds the Lease is never collected; to others the namespace says no more than this.
+	lifetime       = 72 * time.Hour
 	callTimeout    = 30 * time.Second // of one request to the API server
 	deleteTimeout  = 3 * time.Minute
 	defaultTimeout = 10 * time.Minute // a node may have to be added to the cluster, and an image pulled
@@ -103,6 +109,7 @@ type cluster struct {
 	*client.Clientset
 	config *rest.Config
 	inside string // namespace of the pod that this process runs in; empty outside the cluster
+	home   string // namespace of the tool
 }
 
 // namespaceFile is where a pod finds its own namespace.
@@ -127,6 +134,11 @@ func (o Options) dial() (*cluster, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes sandbox: no cluster is known (set KUBECONFIG, sandbox.kubernetes.kubeconfig or sandbox.kubernetes.context, or run in a pod with a service account): %w", err)
+	}
+	if c.home = cmp.Or(o.Namespace, c.inside); c.home == "" {
+		if c.home, _, err = loader.Namespace(); err != nil {
+			return nil, fmt.Errorf("kubernetes sandbox: kubeconfig: %w", err)
+		}
 	}
 	c.config.UserAgent = managedBy
 	c.config.QPS, c.config.Burst = 50, 100 // a sandbox is a dozen objects at once, then a few looks a second
@@ -173,7 +185,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 		return nil, fmt.Errorf("kubernetes sandbox: %w", err)
 	}
 	i := &Instance{cluster: c, namespace: namespace, drillID: spec.DrillID, nodes: m.nodes, probe: m.probe, notes: d.notes, since: began}
-	made, err := c.create(ctx, d.pullSecrets, m)
+	made, err := c.create(ctx, d.pullSecrets, p.ClusterRole, m)
 	defer func() {
 		if err == nil {
 			return
@@ -214,7 +226,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 
 // create makes everything, the pods last. made says whether there is something to remove. A create that was given up halfway might still come about after
 // everything was removed; therefore ctx is looked at between those calls, not in them.
-func (c *cluster) create(ctx context.Context, pullSecrets []string, m manifest) (made bool, err error) {
+func (c *cluster) create(ctx context.Context, pullSecrets []string, clusterRole string, m manifest) (made bool, err error) {
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*callTimeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
@@ -235,6 +247,13 @@ func (c *cluster) create(ctx context.Context, pullSecrets []string, m manifest) 
 		return unsure, err
 	}
 	ns := m.namespace.Name
+	bound := time.Time{}
+	if clusterRole != "" {
+		if err := c.bind(whole, clusterRole, m.namespace); err != nil {
+			return true, err
+		}
+		bound = time.Now()
+	}
 	steps := []func() error{
 		func() error { return create(whole, c.CoreV1().ResourceQuotas(ns).Create, m.quota) },
 		func() error { return create(whole, c.CoreV1().LimitRanges(ns).Create, m.limits) },
@@ -253,11 +272,36 @@ func (c *cluster) create(ctx context.Context, pullSecrets []string, m manifest) 
 		steps = append(steps, func() error { return create(whole, c.AppsV1().StatefulSets(ns).Create, set) })
 	}
 	for _, step := range steps {
-		if err := errors.Join(ctx.Err(), step()); err != nil {
+		err := errors.Join(ctx.Err(), step())
+		for apierrors.IsForbidden(err) && time.Since(bound) < settleRole && ctx.Err() == nil {
+			time.Sleep(look)
+			err = step()
+		}
+		if err != nil {
 			return true, err
 		}
 	}
 	return true, nil
+}
+
+// settleRole is how long an API server may not know yet of a role that was bound; it watches the bindings.
+const settleRole = 5 * time.Second
+
+// bind gives the ClusterRole to the tool itself in the sandbox's namespace, with which it goes.
+func (c *cluster) bind(ctx context.Context, clusterRole string, to *corev1.Namespace) error {
+	review, err := c.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("who the tool is to the cluster: %w", err)
+	}
+	me := rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: review.Status.UserInfo.Username}
+	if account, ok := strings.CutPrefix(me.Name, "system:serviceaccount:"); ok {
+		namespace, name, _ := strings.Cut(account, ":")
+		me = rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}
+	}
+	return create(ctx, c.RbacV1().RoleBindings(to.Name).Create, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: managedBy, Labels: map[string]string{LabelManagedBy: managedBy, LabelDrill: to.Labels[LabelDrill]}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterRole}, Subjects: []rbacv1.Subject{me},
+	})
 }
 
 func create[T metav1.Object](ctx context.Context, do func(context.Context, T, metav1.CreateOptions) (T, error), object T) error {
@@ -318,6 +362,10 @@ func (p place) Collect(ctx context.Context, now time.Time) (drills []string, err
 			continue
 		}
 		if want, illegal := namespaceOf(id); illegal != nil || want != found.Name || now.Before(expires) {
+			continue
+		}
+		if alive, unknown := c.living(ctx, id, now); alive || unknown != nil {
+			err = errors.Join(err, unknown)
 			continue
 		}
 		if down := (&Instance{cluster: c, namespace: found.Name, drillID: id}).Down(ctx); down != nil {

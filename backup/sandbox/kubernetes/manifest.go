@@ -35,6 +35,9 @@ const (
 	restPort     = 8080
 	grpcPort     = 50051
 	gossipPort   = 7000
+	// A policy is about the port of the pod that is spoken to, not of the Service in front of it (kubernetes.io/docs/concepts/services-networking/network-policies): what is sent to the Service is
+	// judged after it was turned to a pod. CoreDNS listens on 53 as EKS, GKE, AKS, kubeadm and kind run it, and where it may not bind that port on 5353.
+	dnsPort, dnsPodPort = 53, 5353
 	uid          = 65532 // the "nonroot" of distroless images; the official image names no user, and would run as root
 	dataFolder   = "/var/lib/weaviate"
 	tmpSize      = "64Mi"
@@ -73,6 +76,9 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 		Name: namespace, Labels: maps.Clone(labels),
 		Annotations: map[string]string{AnnotationOwner: p.owner(), AnnotationExpires: time.Now().Add(lifetime).UTC().Format(time.RFC3339)},
 	}}
+	if d.claim {
+		m.namespace.Annotations[AnnotationVolumes] = "true"
+	}
 	for _, mode := range []string{"enforce", "audit", "warn"} {
 		m.namespace.Labels["pod-security.kubernetes.io/"+mode] = "restricted"
 	}
@@ -321,7 +327,9 @@ func (o Options) policies(tool string, s3 sandbox.S3) ([]*networkingv1.NetworkPo
 				{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: metav1.NamespaceSystem}}},
 				{IPBlock: &networkingv1.IPBlock{CIDR: "169.254.20.10/32"}}, // NodeLocal DNSCache, kubernetes.io/docs/tasks/administer-cluster/nodelocaldns
 			},
-			Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53)},
+			Ports: []networkingv1.NetworkPolicyPort{
+				port(corev1.ProtocolUDP, dnsPort), port(corev1.ProtocolTCP, dnsPort), port(corev1.ProtocolUDP, dnsPodPort), port(corev1.ProtocolTCP, dnsPodPort),
+			},
 		}}, out),
 		each("s3", marked, nil, []networkingv1.NetworkPolicyEgressRule{{To: peers, Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolTCP, s3Port)}}}, out),
 		each("nodes", marked, []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{{PodSelector: &marked}}}},
