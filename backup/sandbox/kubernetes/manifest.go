@@ -35,9 +35,6 @@ const (
 	restPort     = 8080
 	grpcPort     = 50051
 	gossipPort   = 7000
-	// A policy is about the port of the pod that is spoken to, not of the Service in front of it (kubernetes.io/docs/concepts/services-networking/network-policies): what is sent to the Service is
-	// judged after it was turned to a pod. CoreDNS listens on 53 as EKS, GKE, AKS, kubeadm and kind run it, and where it may not bind that port on 5353.
-	dnsPort, dnsPodPort = 53, 5353
 	uid          = 65532 // the "nonroot" of distroless images; the official image names no user, and would run as root
 	dataFolder   = "/var/lib/weaviate"
 	tmpSize      = "64Mi"
@@ -46,6 +43,10 @@ const (
 	probeRequest = "64Mi"
 	probeCPU     = "10m"
 )
+
+// The ports of name servers. What is sent to a Service is judged by most network plugins when it has been turned to a pod, and so by the pod's port (AWS's is told that of the Service as well, by
+// its controller). CoreDNS listens on 53 as EKS, GKE, AKS, kubeadm and kind run it, and on 5353 where it has not the right to that one.
+const dnsPort, dnsPodPort = 53, 5353
 
 // manifest is everything that a sandbox is in the cluster.
 type manifest struct {
@@ -325,7 +326,8 @@ func (o Options) policies(tool string, s3 sandbox.S3) ([]*networkingv1.NetworkPo
 		each("dns", marked, nil, []networkingv1.NetworkPolicyEgressRule{{
 			To: []networkingv1.NetworkPolicyPeer{
 				{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: metav1.NamespaceSystem}}},
-				{IPBlock: &networkingv1.IPBlock{CIDR: "169.254.20.10/32"}}, // NodeLocal DNSCache, kubernetes.io/docs/tasks/administer-cluster/nodelocaldns
+				// NodeLocal DNSCache, kubernetes.io/docs/tasks/administer-cluster/nodelocaldns. One that answers at the Service's own address needs a policy of the cluster's.
+				{IPBlock: &networkingv1.IPBlock{CIDR: "169.254.20.10/32"}},
 			},
 			Ports: []networkingv1.NetworkPolicyPort{
 				port(corev1.ProtocolUDP, dnsPort), port(corev1.ProtocolTCP, dnsPort), port(corev1.ProtocolUDP, dnsPodPort), port(corev1.ProtocolTCP, dnsPodPort),
