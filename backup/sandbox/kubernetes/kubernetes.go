@@ -61,25 +61,28 @@ type Options struct {
 	Twin  Twin
 	Owner string // for the namespace's annotation; empty: the user and host of this process
 
-	Image string // empty: semitechnologies/weaviate:<version of the backup>
-	// PullSecrets are copied into the sandbox: "namespace/name" of secrets of type kubernetes.io/dockerconfigjson.
+	// Image of the server. Empty: the twin's in the version of the backup, else semitechnologies/weaviate in it.
+	Image string
+	// PullSecrets are copied into the sandbox: "namespace/name" of secrets of type kubernetes.io/dockerconfigjson. Empty: the twin's.
 	PullSecrets []string
 
-	Env map[string]string // more variables of the server
+	// Env are more variables of the server. Those that the sandbox depends on are refused.
+	Env map[string]string
 
 	// CPU that each pod requests, and Memory that it requests and may use. Zero: the twin's, else 500m and 4Gi.
 	CPU, Memory resource.Quantity
 	// Quota bounds the namespace. Empty: exactly what its pods may use.
 	Quota corev1.ResourceList
-	// StorageClass of each node's volume. Empty: an emptyDir, a folder on the disk of the cluster's node.
+	// StorageClass of each node's volume. Empty: the twin's, else an emptyDir, a folder on the disk of the cluster's node.
 	StorageClass string
-	// Size of each node's data; zero: the twin's, else from the size of the backup. Of an emptyDir it is the limit beyond which the pod is evicted.
+	// Size of each node's data; zero: the twin's, else twice the backup's biggest part and 1Gi more, or 10Gi when that is not known. Of an emptyDir it is the limit beyond which the pod is evicted.
 	Size resource.Quantity
 
+	// Where the pods may run, and before whom. Empty: as the twin's.
 	NodeSelector  map[string]string
 	Tolerations   []corev1.Toleration
 	PriorityClass string
-	// SpreadOver are topology keys, such as topology.kubernetes.io/zone, over which the pods are spread where possible.
+	// SpreadOver are topology keys, such as topology.kubernetes.io/zone, over which the pods are spread where possible. Empty: the twin's constraints.
 	SpreadOver []string
 
 	// ServiceAccountAnnotations give the pods a role of their own, such as eks.amazonaws.com/role-arn.
