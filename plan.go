@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/rto"
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 )
 
 // Plan is what a run with a configuration would do, and what it needs to be allowed to. Making it asks nothing of anybody.
@@ -24,8 +26,9 @@ type PlannedStep struct {
 
 // Permission is one thing that a drill must be allowed to do.
 type Permission struct {
-	Where  string `json:"where"`  // "source" (Weaviate RBAC), "tool" or "sandbox" (IAM)
-	Action string `json:"action"` // such as s3:ListBucket, read_data
+	Where  string `json:"where"`  // "source" (the tool's key there), "tool" or "sandbox"
+	System string `json:"system"` // who grants it: "weaviate" (RBAC), "iam" (AWS, or what stands for it) or "kubernetes" (RBAC)
+	Action string `json:"action"` // such as read_data, s3:ListBucket, create
 	Object string `json:"object"` // what it is needed on
 	For    string `json:"for"`
 }
@@ -98,19 +101,50 @@ func (c *Config) plannedComparison() string {
 	}
 }
 
-// permissions lists what was found to be needed on Weaviate 1.38.5 (RBAC) and by the S3 operations that each phase uses.
+// permissions lists what was found to be needed on Weaviate 1.38.5 (RBAC) and by the S3 operations that each phase uses. The policies in deploy/iam grant exactly what it says of IAM.
 func (c *Config) permissions() []Permission {
-	inPath := "arn:aws:s3:::" + bucketAndPath(c) + "/*"
-	whole := "arn:aws:s3:::" + c.Bucket.Name
+	return slices.Concat(c.weaviatePermissions(), c.toolPermissions(), c.sandboxPermissions(), c.kubernetesPermissions())
+}
+
+func (c *Config) weaviatePermissions() []Permission {
 	var p []Permission
-	add := func(where, action, object, why string) { p = append(p, Permission{where, action, object, why}) }
+	add := func(action, object, why string) { p = append(p, Permission{"source", "weaviate", action, object, why}) }
 	if c.Backup.ID == NewBackup {
-		add("source", "manage_backups", "collection *", "make and follow the backup")
+		add("manage_backups", "collection *", "make and follow the backup")
 	}
 	for _, action := range []string{"read_collections", "read_data", "read_tenants", "read_aliases"} {
-		add("source", action, "collection *", "compare")
+		add(action, "collection *", "compare")
 	}
-	add("source", "read_nodes", "verbosity minimal and verbose, collection *", "compare shards")
+	add("read_nodes", "verbosity minimal and verbose, collection *", "compare shards")
+	return p
+}
+
+// arn names a bucket, or with a path all keys below that.
+func arn(parts ...string) string {
+	name := "arn:aws:s3::"
+	separator := ":"
+	for _, part := range parts {
+		if part = strings.Trim(part, "/"); part != "" {
+			name, separator = name+separator+part, "/"
+		}
+	}
+	return name
+}
+
+// restoredFrom is the bucket and path of what is restored: the backups', or that of the drill's copies.
+func (c *Config) restoredFrom() (bucket, path string) {
+	if c.Restore.From == backup.ByCopy {
+		return cmp.Or(c.Restore.Copy.Bucket, c.Bucket.Name), c.Restore.Copy.Path
+	}
+	return c.Bucket.Name, c.Bucket.Path
+}
+
+func keyOf(bucket string) string { return "the key of KMS, if any, of bucket " + bucket }
+
+func (c *Config) toolPermissions() []Permission {
+	var p []Permission
+	add := func(action, object, why string) { p = append(p, Permission{"tool", "iam", action, object, why}) }
+	whole, below := arn(c.Bucket.Name), arn(c.Bucket.Name, c.Bucket.Path, "*")
 	var audit []string
 	for _, check := range bucket.Checks() {
 		audit = append(audit, check.Actions...)
@@ -118,25 +152,69 @@ func (c *Config) permissions() []Permission {
 	slices.Sort(audit)
 	for _, action := range slices.Compact(audit) {
 		if action != "s3:ListBucket" {
-			add("tool", action, whole, "audit")
+			add(action, whole, "audit")
 		}
 	}
-	add("tool", "s3:ListBucket", whole, "find the backup and check its catalogue")
-	add("tool", "s3:ListBucketVersions", whole, "tell a deleted chunk from one that never was")
-	add("tool", "s3:GetObject", inPath, "read descriptors and chunks")
+	add("s3:ListBucket", whole, "find the backup and check its catalogue")
+	add("s3:ListBucketVersions", whole, "tell a deleted chunk from one that never was")
+	add("s3:GetObject", below, "read descriptors and chunks")
+	add("kms:Decrypt", keyOf(c.Bucket.Name), "read them")
+	place, path := c.restoredFrom()
 	if c.Restore.From == backup.ByCopy {
-		target := "arn:aws:s3:::" + strings.Trim(c.Restore.Copy.Bucket+"/"+c.Restore.Copy.Path, "/") + "/*"
-		add("tool", "s3:PutObject", target, "copy the backup")
-		add("tool", "s3:DeleteObject", target, "remove the copy")
-		add("sandbox", "s3:GetObject", target, "restore")
-		add("sandbox", "s3:PutObject", strings.TrimSuffix(target, "*")+"*/restore_config.json", "restore: Weaviate writes its state there")
+		copies := arn(place, path, "*")
+		if place != c.Bucket.Name {
+			add("s3:ListBucket", arn(place), "check the copy")
+			add("kms:Decrypt", keyOf(place), "write the copy in parts, and read what the restore writes there")
+		}
+		add("s3:PutObject", copies, "copy the backup")
+		add("s3:GetObject", copies, "read what the restore writes there")
+		add("s3:DeleteObject", copies, "remove the copy")
+		add("s3:ListBucketMultipartUploads", arn(place), "find parts that a drill which died left")
+		add("s3:AbortMultipartUpload", copies, "remove them")
+		add("kms:GenerateDataKey", keyOf(place), "copy the backup")
 	} else {
-		add("tool", "s3:PutObject", inPath+"/restore_config.json", "put back what an earlier restore left")
-		add("tool", "s3:DeleteObject", inPath+"/restore_config.json", "remove what the drill's restore left")
-		add("sandbox", "s3:GetObject", inPath, "restore")
-		add("sandbox", "s3:PutObject", inPath+"/restore_config.json", "restore: Weaviate writes its state there")
+		add("s3:PutObject", below+"/restore_config.json", "put back what an earlier restore left")
+		add("s3:DeleteObject", below+"/restore_config.json", "remove what the drill's restore left")
+		add("kms:GenerateDataKey", keyOf(place), "put back what an earlier restore left")
 	}
-	add("sandbox", "s3:ListBucket", whole, "restore")
-	add("sandbox", "s3:GetBucketLocation", whole, "restore")
+	if e := c.Evidence.S3; e != nil {
+		for _, action := range evidence.BucketActions {
+			add(action, arn(e.Name), "find records")
+		}
+		for _, action := range evidence.ObjectActions {
+			add(action, arn(e.Name, e.Path, "*"), "keep records and read them")
+		}
+		for _, action := range evidence.JournalActions {
+			add(action, arn(e.Name, e.Path, "running", "*"), "end the journal of a drill")
+		}
+		add("kms:GenerateDataKey", keyOf(e.Name), "keep records")
+		add("kms:Decrypt", keyOf(e.Name), "read them")
+	}
+	return p
+}
+
+// sandboxPermissions are those of the Weaviate that restores. It is told its region, so it does not ask for the bucket's location.
+func (c *Config) sandboxPermissions() []Permission {
+	place, path := c.restoredFrom()
+	below := arn(place, path, "*")
+	return []Permission{
+		{"sandbox", "iam", "s3:ListBucket", arn(place), "be told that an object is missing, and not that it is denied"},
+		{"sandbox", "iam", "s3:GetObject", below, "restore"},
+		{"sandbox", "iam", "s3:PutObject", below + "/restore_config.json", "restore: Weaviate writes its state there"},
+		{"sandbox", "iam", "kms:Decrypt", keyOf(place), "restore"},
+		{"sandbox", "iam", "kms:GenerateDataKey", keyOf(place), "write that state"},
+	}
+}
+
+// kubernetesPermissions are those of a tool outside the cluster; in a pod it forwards no port.
+func (c *Config) kubernetesPermissions() []Permission {
+	if c.Sandbox.Kind != "kubernetes" {
+		return nil
+	}
+	var p []Permission
+	for _, r := range c.Sandbox.Kubernetes.options().Rights(false) {
+		verbs := strings.Join(r.Verbs, ", ")
+		p = append(p, Permission{"tool", "kubernetes", verbs, strings.TrimPrefix(r.String(), verbs+" "), r.Why})
+	}
 	return p
 }

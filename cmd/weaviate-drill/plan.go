@@ -27,9 +27,9 @@ func (a *app) plan(cfg *drill.Config) error {
 	}
 	permissions := [][]string{}
 	for _, p := range plan.Permissions {
-		permissions = append(permissions, []string{p.Where, p.Action, p.Object, p.For})
+		permissions = append(permissions, []string{p.Where, p.System, p.Action, p.Object, p.For})
 	}
-	if err := a.table("\nIt needs these permissions", []string{"who", "action", "on", "to"}, permissions); err != nil {
+	if err := a.table("\nIt needs these permissions", []string{"who", "granted by", "action", "on", "to"}, permissions); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(a.stdout, "\nNothing was changed, and nobody was asked.")
