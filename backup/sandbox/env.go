@@ -1,16 +1,18 @@
 package sandbox
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/weaviate-drill/weaviate-drill/internal/secret"
 )
 
 // Env is the Weaviate environment of one node of a sandbox, the same for every kind of sandbox: no anonymous access, one root key, no
-// telemetry, nobody else's unfinished backups cleaned up, nothing vectorised. What depends on the place (ports, paths, cluster
+// telemetry, nobody else's unfinished backups cleaned up, nothing vectorised, nothing that expires deleted. What depends on the place (ports, paths, cluster
 // addresses) is added by the sandbox. It holds credentials: it is passed to the server and nowhere else.
 func (s Spec) Env(apiKey secret.Value) map[string]string {
-	env := map[string]string{
+	modules, env := s.modules()
+	maps.Copy(env, map[string]string{
 		"AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
 		"AUTHENTICATION_APIKEY_ENABLED":           "true",
 		"AUTHENTICATION_APIKEY_ALLOWED_KEYS":      apiKey.Reveal(),
@@ -24,14 +26,18 @@ func (s Spec) Env(apiKey secret.Value) map[string]string {
 		"GO_PROFILING_DISABLE":        "true",
 		"DISABLE_TELEMETRY":           "true",
 		"DEFAULT_VECTORIZER_MODULE":   "none",
-		"ENABLE_MODULES":              strings.Join(append([]string{"backup-s3"}, s.Modules...), ","),
+		"ENABLE_MODULES":              strings.Join(modules, ","),
 		"BACKUP_S3_BUCKET":            s.S3.Bucket,
 		"BACKUP_S3_PATH":              s.S3.Path,
 		// The probe object would need a right to write and delete that a restore does not.
 		"BACKUP_SKIP_ACCESS_CHECK": "true",
 		"AWS_REGION":               s.S3.Region,
 		"LOG_FORMAT":               "json",
-	}
+		// A collection whose objects expire is refused where they are never deleted, or where the least time to live is longer than its own (adapters/repos/db/ttl/config.go
+		// of Weaviate 1.38.5). So they are, but in ten years, of which a sandbox sees none.
+		"OBJECTS_TTL_DELETE_SCHEDULE":     "@every 87600h",
+		"OBJECTS_TTL_MINIMUM_DEFAULT_TTL": "0s",
+	})
 	if s.S3.Endpoint != "" {
 		env["BACKUP_S3_ENDPOINT"] = s.S3.Endpoint
 	}
