@@ -19,12 +19,16 @@ image: build ## pack bin/weaviate-drill into bin/weaviate-drill-image.tar, for "
 	$(GO) run ./internal/image/cmd/image weaviate-drill:$(VERSION) $(BIN)/weaviate-drill $(BIN)/weaviate-drill-image.tar
 
 .PHONY: servers
-servers: $(BIN)/weaviate-server $(BIN)/minio ## build the real Weaviate and S3 server that the demo and the tests run
+servers: $(BIN)/weaviate-server $(BIN)/weaviate-server-next $(BIN)/minio ## build the real Weaviate, a newer one, and the S3 server that the demo and the tests run
 
 # Each server is a tool of a Go module of its own, and is built again only when that module changes.
 $(BIN)/weaviate-server: testdata/servers/weaviate/go.mod testdata/servers/weaviate/go.sum
 	@echo "building Weaviate, which takes some minutes the first time"
 	@cd testdata/servers/weaviate && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/weaviate/weaviate/cmd/weaviate-server
+
+$(BIN)/weaviate-server-next: testdata/servers/weaviate-next/go.mod testdata/servers/weaviate-next/go.sum
+	@echo "building a newer Weaviate, which takes some minutes the first time"
+	@cd testdata/servers/weaviate-next && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/weaviate/weaviate/cmd/weaviate-server
 
 $(BIN)/minio: testdata/servers/minio/go.mod testdata/servers/minio/go.sum
 	@echo "building MinIO, which takes some minutes the first time"
@@ -58,10 +62,10 @@ cluster-down: ## remove that cluster and all that it made
 
 .PHONY: e2e
 e2e: servers ## the tests in a real cluster: that of KUBECONFIG (DRILL_IMAGE and DRILL_HOST say how it gets at the tool and this machine), or of cluster-up
-	DRILL_REQUIRE_ALL=1 $(GO) test -count 1 -timeout 50m ./deploy ./backup/sandbox/kubernetes $(if $(KUBECONFIG),,./internal/cluster)
+	DRILL_REQUIRE_ALL=1 $(GO) test -count 1 -timeout 50m ./deploy ./backup/sandbox/kubernetes ./internal/e2e $(if $(KUBECONFIG),,./internal/cluster)
 
 .PHONY: demo
-demo: build servers ## a whole drill on this machine: real Weaviate, real S3, nothing to configure
+demo: build $(BIN)/weaviate-server $(BIN)/minio ## a whole drill on this machine: real Weaviate, real S3, nothing to configure
 	$(BIN)/weaviate-drill demo
 
 .PHONY: test

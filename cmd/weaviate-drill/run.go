@@ -16,6 +16,7 @@ import (
 
 type runOptions struct {
 	backupID string
+	version  string
 	level    string
 	sample   int
 	seed     uint64
@@ -37,6 +38,7 @@ The production backup is not changed. What a restore writes beside it is removed
 		Example: `  weaviate-drill run
   weaviate-drill run --backup-id latest --report drill.html --report drill.xml
   weaviate-drill run --level sample --sample 3000
+  weaviate-drill run --backup-id latest --weaviate-version 1.38.12
   weaviate-drill run --dry-run`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -45,6 +47,7 @@ The production backup is not changed. What a restore writes beside it is removed
 				return err
 			}
 			override(o.backupID, &cfg.Backup.ID)
+			override(o.version, &cfg.Sandbox.Version)
 			override(o.level, &cfg.Verify.Level)
 			override(o.seed, &cfg.Verify.Seed)
 			if o.sample > 0 {
@@ -74,6 +77,7 @@ The production backup is not changed. What a restore writes beside it is removed
 	}
 	flags := c.Flags()
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of an existing backup to drill, \"latest\", or \"new\"")
+	flags.StringVar(&o.version, "weaviate-version", "", "restore into Weaviate `version` instead of the backup's own: the drill of an upgrade")
 	flags.StringVar(&o.level, "level", "", "`level` of the comparison: counts, sample, full")
 	flags.IntVar(&o.sample, "sample", 0, "compare `n` random objects of each collection instead of all")
 	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the sample, to draw the same one again")
