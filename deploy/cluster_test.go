@@ -351,8 +351,8 @@ func toolImage(t *testing.T) string {
 	return name
 }
 
-// drills is a release that is ready to drill: a source in the cluster with the demo's objects, and a bucket.
-func drills(t *testing.T) *release {
+// drills is a release that is ready to drill: a source in the cluster with the demo's objects, and a bucket. more is of the configuration.
+func drills(t *testing.T, more string) *release {
 	t.Helper()
 	servertest.Cluster(t) // MinIO listens where pods reach it
 	name := toolImage(t)
@@ -377,23 +377,22 @@ config:
   source: {url: %q, grpc: %q, api_key: env:WEAVIATE_API_KEY, allow_plaintext: true}
   bucket: {name: %s, path: %s, region: us-east-1, endpoint: %q, path_style: true}
   sandbox:
-    kubernetes: {cpu: 50m, memory: 1Gi, size: 2Gi}
+    kubernetes: {twin: {namespace: %s}, cpu: 50m, memory: 1Gi, size: 2Gi}
     s3: {access_key_id: env:AWS_ACCESS_KEY_ID, secret_access_key: env:AWS_SECRET_ACCESS_KEY, allow_plaintext: true}
   policy: {fail_on: critical}
-`, repository, tag, source.InCluster.URL, source.InCluster.GRPC, b.Name, b.Path, b.Endpoint))
+`+more, repository, tag, source.InCluster.URL, source.InCluster.GRPC, b.Name, b.Path, b.Endpoint, source.Namespace))
 	_, err = r.api.CoreV1().Secrets(r.namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "drill"}, StringData: map[string]string{
 		"weaviate": servertest.APIKey, "id": m.AccessKey, "secret": m.SecretKey,
 	}}, metav1.CreateOptions{})
 	check(t, err)
-	r.volume()
 	return r
 }
 
-// volume is for the chart's claim where the cluster has no storage class: a folder of the only node.
-func (r *release) volume() {
+// volume is for the chart's claim where the cluster has no storage class: a folder of the only node. "" where it has one.
+func (r *release) volume() (folder string) {
 	r.Helper()
 	if os.Getenv("KUBECONFIG") != "" {
-		return
+		return ""
 	}
 	folder, err := os.MkdirTemp(filepath.Join(filepath.Dir(servertest.Cluster(r.T)), "../../tmp"), "evidence-") // what the node has as /tmp
 	check(r.T, err)
@@ -411,6 +410,7 @@ func (r *release) volume() {
 	r.Cleanup(func() {
 		check(r.T, r.api.CoreV1().PersistentVolumes().Delete(context.Background(), v.Name, metav1.DeleteOptions{}))
 	})
+	return folder
 }
 
 // trigger begins a drill as "kubectl create job --from=cronjob/..." does, and returns its pod once that runs.
@@ -438,31 +438,38 @@ func (r *release) trigger(ctx context.Context) (*batchv1.Job, *corev1.Pod) {
 	return job, pod
 }
 
-func (r *release) log(pod *corev1.Pod, follow bool) io.ReadCloser {
+// log is what the pod writes, until it ends.
+func (r *release) log(pod *corev1.Pod) io.ReadCloser {
 	r.Helper()
-	log, err := r.api.CoreV1().Pods(r.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Follow: follow}).Stream(r.Context())
+	log, err := r.api.CoreV1().Pods(r.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Follow: true}).Stream(r.Context())
 	check(r.T, err)
 	r.Cleanup(func() { log.Close() })
 	return log
 }
 
-// sandboxes are the namespaces of drills with this id.
-func (r *release) sandboxes(ctx context.Context, id string) []corev1.Namespace {
+// sandbox is the namespace of the drill that the pod performs; nil when there is none.
+func (r *release) sandbox(ctx context.Context, pod *corev1.Pod) *corev1.Namespace {
 	r.Helper()
-	list, err := r.api.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: "weaviate-drill.id=" + id})
+	list, err := r.api.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=weaviate-drill"})
 	check(r.T, err)
-	return list.Items
+	for _, ns := range list.Items {
+		if strings.HasSuffix(ns.Annotations["weaviate-drill.owner"], "@"+pod.Name) {
+			return &ns
+		}
+	}
+	return nil
 }
 
 // TestDrill performs a whole drill as the chart's CronJob does, in the cluster and by its rights alone.
 func TestDrill(t *testing.T) {
-	r := drills(t)
+	r := drills(t, "")
+	folder := r.volume()
 	ctx := timeout(t, 5*time.Minute)
 	_, pod := r.trigger(ctx)
 	if c := pod.Spec.Containers[0].SecurityContext; !*c.RunAsNonRoot || !*c.ReadOnlyRootFilesystem || *pod.Spec.SecurityContext.RunAsUser == 0 {
 		t.Errorf("%+v", c)
 	}
-	log, err := io.ReadAll(r.log(pod, true))
+	log, err := io.ReadAll(r.log(pod))
 	check(t, err)
 	within(t, ctx, "the drill's pod ends", func() bool {
 		pod, err = r.api.CoreV1().Pods(r.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
@@ -483,16 +490,65 @@ func TestDrill(t *testing.T) {
 	if tried["sandbox-anonymous-access"] != bucket.Pass || tried["sandbox-pod-security"] != bucket.Pass || tried["sandbox-network-policy"] == "" || tried["sandbox-network-policy"] == bucket.Unknown {
 		t.Errorf("%+v", record.Sandbox.Isolation)
 	}
-	if left := r.sandboxes(ctx, record.ID); len(left) > 0 {
-		t.Errorf("still there: %s", left[0].Name)
+	if left := r.sandbox(ctx, pod); left != nil {
+		t.Errorf("still there: %s", left.Name)
 	}
-	for _, line := range bytes.Split(log, []byte("\n")) { // what is not the record is a log that machines read
-		if !bytes.HasPrefix(line, []byte("{")) {
+	for line := range strings.Lines(string(log)) { // until the record comes, a log that machines read
+		if line == "{\n" {
 			break
 		}
-		if !json.Valid(line) && string(line) != "{" {
+		if !json.Valid([]byte(line)) {
 			t.Errorf("%s", line)
 		}
+	}
+	events, err := r.api.CoreV1().Events(r.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Job,involvedObject.name=now,source=weaviate-drill"})
+	check(t, err)
+	if len(events.Items) == 0 {
+		t.Error("the Job has no Events of the drill")
+	}
+	if folder != "" { // the claim, which the tool writes to as nobody else may
+		if _, err := os.Stat(filepath.Join(folder, record.ID+".json")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestInterrupted deletes the Job of a drill whose sandbox is up: the drill must remove that, and say in its evidence what happened.
+func TestInterrupted(t *testing.T) {
+	servertest.Cluster(t)
+	b := servertest.Bucket(t, "")
+	r := drills(t, fmt.Sprintf("  evidence: {s3: {name: %s, region: us-east-1, endpoint: %q, path_style: true}}\n", b.Name, b.Endpoint))
+	ctx := timeout(t, 5*time.Minute)
+	job, pod := r.trigger(ctx)
+	var sandbox *corev1.Namespace
+	within(t, ctx, "the sandbox's pod is there", func() bool {
+		if sandbox = r.sandbox(ctx, pod); sandbox == nil {
+			return false
+		}
+		pods, err := r.api.CoreV1().Pods(sandbox.Name).List(ctx, metav1.ListOptions{})
+		check(t, err)
+		return len(pods.Items) > 0
+	})
+	log := r.log(pod)
+	propagation := metav1.DeletePropagationBackground // as kubectl
+	check(t, r.api.BatchV1().Jobs(r.namespace).Delete(ctx, job.Name, metav1.DeleteOptions{PropagationPolicy: &propagation}))
+	text, err := io.ReadAll(log)
+	check(t, err)
+	within(t, ctx, "the drill's pod goes", func() bool {
+		_, err := r.api.CoreV1().Pods(r.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
+	if left := r.sandbox(ctx, pod); left != nil {
+		t.Errorf("still there: %s", left.Name)
+	}
+	store, err := evidence.OpenS3(ctx, b)
+	check(t, err)
+	record, err := store.Get(ctx, evidence.Latest)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if record.Status != evidence.Interrupted || sandbox.Labels["weaviate-drill.id"] != record.ID {
+		t.Errorf("%s of %s: %+v", record.Status, record.ID, record.Reasons)
 	}
 }
 
