@@ -11,6 +11,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	drill "github.com/weaviate-drill/weaviate-drill"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
@@ -94,6 +95,7 @@ func (a *app) start() error {
 	default:
 		return fmt.Errorf("--log-format %s is not known: use text or json", a.logFormat)
 	}
+	klog.SetSlogLogger(a.log) // of client-go, which would write to standard error in a form of its own
 	if a.progress == nil {
 		a.progress = &progress{log: a.log}
 	}
