@@ -139,7 +139,7 @@ func TestNoLease(t *testing.T) {
 		"get":    {},
 		"create": {{Group: "coordination.k8s.io", Resource: "leases", Verbs: []string{"get"}, Scope: kubernetes.InTool}},
 	} {
-		tool, _ := newTool(t, false, func(string) []kubernetes.Right { return rights })
+		tool := newTool(t, false, func(string) []kubernetes.Right { return rights })
 		_, _, err := kubernetes.New(kubernetes.Options{Kubeconfig: tool.kubeconfig}).(sandbox.Locker).Lock(t.Context(), "drill")
 		if err == nil || !strings.Contains(err.Error(), "cannot "+verb+` resource "leases"`) || !strings.Contains(err.Error(), tool.namespace) || strings.Contains(err.Error(), "\n") {
 			t.Error(err)

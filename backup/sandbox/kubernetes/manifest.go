@@ -73,16 +73,7 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 	labels := map[string]string{LabelManagedBy: managedBy, LabelDrill: spec.DrillID}
 	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Labels: labels} }
 
-	m.namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: namespace, Labels: maps.Clone(labels),
-		Annotations: map[string]string{AnnotationOwner: p.owner(), AnnotationExpires: time.Now().Add(lifetime).UTC().Format(time.RFC3339)},
-	}}
-	if d.claim {
-		m.namespace.Annotations[AnnotationVolumes] = "true"
-	}
-	for _, mode := range []string{"enforce", "audit", "warn"} {
-		m.namespace.Labels["pod-security.kubernetes.io/"+mode] = "restricted"
-	}
+	m.namespace = p.namespace(namespace, spec.DrillID, d.claim)
 
 	hard := p.Quota
 	if len(hard) == 0 {
@@ -175,6 +166,21 @@ func (p place) manifest(namespace, tool string, spec sandbox.Spec, key secret.Va
 		m.sets = append(m.sets, set)
 	}
 	return m, nil
+}
+
+// namespace of a drill; volumes: there will be some.
+func (o Options) namespace(name, drillID string, volumes bool) *corev1.Namespace {
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: name, Labels: map[string]string{LabelManagedBy: managedBy, LabelDrill: drillID},
+		Annotations: map[string]string{AnnotationOwner: o.owner(), AnnotationExpires: time.Now().Add(lifetime).UTC().Format(time.RFC3339)},
+	}}
+	if volumes {
+		n.Annotations[AnnotationVolumes] = "true"
+	}
+	for _, mode := range []string{"enforce", "audit", "warn"} {
+		n.Labels["pod-security.kubernetes.io/"+mode] = "restricted"
+	}
+	return n
 }
 
 // environment is the server's, as far as the sandbox depends on it, but for the name of the node. The namespace and the key may be empty for who asks for the names only.
