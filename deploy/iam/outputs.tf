@@ -12,7 +12,7 @@ output "helm_values" {
   description = "Values of the chart in deploy/chart: the role of the tool's service account (with IRSA) and that of the sandboxes."
   value = yamlencode({
     serviceAccount = {
-      annotations = var.pod_identity_cluster != null ? {} : { for role in ["tool"] : "eks.amazonaws.com/role-arn" => aws_iam_role.role[role].arn if contains(keys(local.accounts), role) }
+      annotations = { for key, arn in { "eks.amazonaws.com/role-arn" = aws_iam_role.role["tool"].arn } : key => arn if var.pod_identity_cluster == null }
     }
     config = {
       sandbox = {

@@ -44,7 +44,7 @@ variable "oidc_provider_arn" {
 }
 
 variable "service_accounts" {
-  description = "The service accounts that may take the roles of the auditor, of the source (Weaviate) and of the tool. Null: nobody, and the role is not made."
+  description = "The service accounts that may take the roles of the auditor and of the source (null: the role is not made), and of the tool: that of the chart in deploy/chart."
   type = object({
     auditor = optional(object({ namespace = string, name = string }))
     source  = optional(object({ namespace = string, name = string }))

@@ -26,7 +26,7 @@ variable "backups" {
 }
 
 variable "copy" {
-  description = "Where drills copy a backup to, with restore.from: copy. Null: drills restore in place."
+  description = "Where drills copy a backup to, with restore.from: copy; the key too, also where it is that of the backups. Null: drills restore in place."
   type = object({
     bucket      = string
     path        = string
