@@ -75,13 +75,13 @@ func (c *Config) sandboxS3(ctx context.Context, b *bucket.Bucket) (sandbox.S3, e
 	var err error
 	if own.AccessKeyID != "" {
 		if s.AccessKeyID, err = own.AccessKeyID.Resolve(); err != nil {
-			return s, fmt.Errorf("sandbox.s3.access_key_id: %w", err)
+			return s, fmt.Errorf("%w: sandbox.s3.access_key_id: %w", ErrConfig, err)
 		}
 		if s.SecretAccessKey, err = own.SecretAccessKey.Resolve(); err != nil {
-			return s, fmt.Errorf("sandbox.s3.secret_access_key: %w", err)
+			return s, fmt.Errorf("%w: sandbox.s3.secret_access_key: %w", ErrConfig, err)
 		}
 		if s.SessionToken, err = own.SessionToken.Resolve(); err != nil {
-			return s, fmt.Errorf("sandbox.s3.session_token: %w", err)
+			return s, fmt.Errorf("%w: sandbox.s3.session_token: %w", ErrConfig, err)
 		}
 		return s, nil
 	}

@@ -48,7 +48,7 @@ func (b *Bucket) As(accessKeyID, secretAccessKey, sessionToken secret.Value) *Bu
 func (b *Bucket) TryList(ctx context.Context) Right {
 	ctx, cancel := context.WithTimeout(ctx, accessTimeout)
 	defer cancel()
-	return b.right("s3:ListBucket", b.arn(), b.Reachable(ctx))
+	return right("s3:ListBucket", b.arn(), b.Reachable(ctx))
 }
 
 // TryVersions lists the versions below the path.
@@ -56,7 +56,7 @@ func (b *Bucket) TryVersions(ctx context.Context) Right {
 	ctx, cancel := context.WithTimeout(ctx, accessTimeout)
 	defer cancel()
 	_, err := b.Client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &b.Name, Prefix: aws.String(b.prefix()), MaxKeys: aws.Int32(1)}, rooted("ListVersionsResult"))
-	return b.right("s3:ListBucketVersions", b.arn(), err)
+	return right("s3:ListBucketVersions", b.arn(), err)
 }
 
 // TryLocation asks where the bucket lies, as the backup-s3 module of a Weaviate does.
@@ -64,7 +64,7 @@ func (b *Bucket) TryLocation(ctx context.Context) Right {
 	ctx, cancel := context.WithTimeout(ctx, accessTimeout)
 	defer cancel()
 	_, err := b.Client.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &b.Name}, rooted("LocationConstraint"))
-	return b.right("s3:GetBucketLocation", b.arn(), err)
+	return right("s3:GetBucketLocation", b.arn(), err)
 }
 
 // TryRead reads an object to its end, which under SSE-KMS proves kms:Decrypt too. One that is not there proves only that S3 looked for it, which it does for who may read and list
@@ -80,11 +80,11 @@ func (b *Bucket) TryRead(ctx context.Context, key string) Right {
 		encryption = string(out.ServerSideEncryption)
 	}
 	if errors.Is(Explain(err), ErrNoSuchObject) {
-		r := b.right("s3:GetObject", b.arn(b.Key("*")), nil)
-		r.Detail = "an object that is not there was asked for, and was looked for; whether what is there can be decrypted was not tried"
+		r := right("s3:GetObject", b.arn(b.Key("*")), nil)
+		r.Detail = "nothing to read is there; what is not there was looked for, which is denied to who may not read"
 		return r
 	}
-	r := b.right("s3:GetObject", b.arn(b.Key("*")), err)
+	r := right("s3:GetObject", b.arn(b.Key("*")), err)
 	if r.Status == Pass {
 		r.Detail = "read s3://" + b.Name + "/" + key
 		if strings.HasPrefix(encryption, string(types.ServerSideEncryptionAwsKms)) {
@@ -106,12 +106,12 @@ func (b *Bucket) TryWrite(ctx context.Context, pattern string) Right {
 	defer cancel()
 	key := b.ProbeKey(pattern)
 	_, err := b.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: &key, ContentMD5: aws.String(wrongDigest), Body: strings.NewReader("{}")})
-	r := b.right("s3:PutObject", b.arn(b.Key(pattern)), err)
+	r := right("s3:PutObject", b.arn(b.Key(pattern)), err)
 	switch url := "s3://" + b.Name + "/" + key; {
 	case err == nil:
 		r.Status, r.Detail, r.Remedy = Unknown, "the server took an object whose digest was wrong, which S3 never does: it is now at "+url, "remove it: aws s3 rm "+url
 	case code(err) == "BadDigest":
-		r = b.right(r.Action, r.Resource, nil)
+		r = right(r.Action, r.Resource, nil)
 		r.Detail = "a write with a wrong digest was refused for that alone"
 	}
 	return unsettled(r)
@@ -127,18 +127,24 @@ func (b *Bucket) TryDelete(ctx context.Context, pattern string) Right {
 	if !b.IsAWS() {
 		out, err := b.Client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &b.Name}, rooted("VersioningConfiguration"))
 		if err != nil || out.Status != "" {
-			return Right{Action: action, Resource: resource, Status: Unknown, Detail: "not tried, since a delete marker might stay", Remedy: b.grant(action, resource)}
+			return Right{Action: action, Resource: resource, Status: Unknown, Detail: "not tried, since a delete marker might stay", Remedy: grant(action, resource)}
 		}
 	}
 	_, err := b.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: &key, IfMatch: aws.String("*")})
 	if status(err) == http.StatusPreconditionFailed || errors.Is(Explain(err), ErrNoSuchObject) {
 		err = nil
 	}
-	r := b.right(action, resource, err)
+	r := right(action, resource, err)
 	if r.Status == Pass {
 		r.Detail = "deleting an object that is not there was let through"
 	}
 	return unsettled(r)
+}
+
+// Unaccepted says whether the server does not accept the credentials at all, so that every other try would say the same.
+func (r Right) Unaccepted() bool {
+	_, known := faults[code(r.Err)]
+	return known || errors.Is(r.Err, ErrNoCredentials)
 }
 
 // unsettled makes a try unknown that the server answered with neither yes nor no: a real write or delete may go well.
@@ -153,25 +159,25 @@ func unsettled(r Right) Right {
 func (b *Bucket) TryAudit(ctx context.Context) []Right {
 	findings, err := Audit(ctx, b, time.Now(), WithCallTimeout(accessTimeout))
 	if err != nil {
-		return []Right{{Action: "the audit's", Resource: b.arn(), Status: Unknown, Detail: "not tried: " + Explain(err).Error()}}
+		return []Right{{Action: auditing, Resource: b.arn(), Status: Unknown, Detail: "not tried: " + Explain(err).Error()}}
 	}
 	var list []Right
-	var actions []string
 	for i, f := range findings {
 		for _, action := range checks[i].Actions {
-			actions = append(actions, action)
 			denied := f.Status == Unknown && strings.Contains(f.Detail, action+" is needed")
 			if denied && !slices.ContainsFunc(list, func(r Right) bool { return r.Action == action }) {
-				list = append(list, Right{Action: action, Resource: b.arn(), Status: Unknown, Detail: "denied, and so the audit cannot tell: " + f.Title, Remedy: b.grant(action, b.arn())})
+				list = append(list, Right{Action: action, Resource: b.arn(), Status: Unknown, Detail: "denied, and so the audit cannot tell: " + f.Title, Remedy: grant(action, b.arn())})
 			}
 		}
 	}
 	if len(list) == 0 {
-		slices.Sort(actions)
-		list = []Right{{Action: strings.Join(slices.Compact(actions), ", "), Resource: b.arn(), Status: Pass, Detail: "the audit is denied nothing that it asks for"}}
+		list = []Right{{Action: auditing, Resource: b.arn(), Status: Pass, Detail: "nothing that it asks for is denied"}}
 	}
 	return list
 }
+
+// auditing stands for the actions of all checks.
+const auditing = "the audit"
 
 // TryKey tells whether the bucket encrypts by a key of KMS, for which a writer needs a right that only a write proves. It returns nothing where none is needed.
 func (b *Bucket) TryKey(ctx context.Context) []Right {
@@ -188,7 +194,7 @@ func (b *Bucket) TryKey(ctx context.Context) []Right {
 				key = "*"
 			}
 			return []Right{{
-				Action: "kms:GenerateDataKey", Resource: key, Status: Unknown, Detail: "not tried: only a write would prove it, and the bucket encrypts what is written by a key of KMS", Remedy: b.grant("kms:GenerateDataKey", key),
+				Action: "kms:GenerateDataKey", Resource: key, Status: Unknown, Detail: "not tried: only a write would prove it, and the bucket encrypts what is written by a key of KMS", Remedy: grant("kms:GenerateDataKey", key),
 			}}
 		}
 	}
@@ -196,7 +202,7 @@ func (b *Bucket) TryKey(ctx context.Context) []Right {
 }
 
 // right is what a call says of the right to make it.
-func (b *Bucket) right(action, resource string, err error) Right {
+func right(action, resource string, err error) Right {
 	r := Right{Action: action, Resource: resource, Status: Pass, Detail: "tried, and allowed"}
 	if err == nil {
 		return r
@@ -208,7 +214,7 @@ func (b *Bucket) right(action, resource string, err error) Right {
 			r.Action, r.Resource = found[1], cmp.Or(found[2], "*")
 		}
 	}
-	r.Status, r.Detail, r.Remedy = Fail, r.Err.Error(), b.remedy(r)
+	r.Status, r.Detail, r.Remedy = Fail, r.Err.Error(), remedy(r)
 	return r
 }
 
@@ -224,13 +230,13 @@ var faults = map[string]string{ //nolint:gosec // G101: names of credentials, an
 }
 
 // remedy is for a Right that is missing; empty where the error itself says what to correct.
-func (b *Bucket) remedy(r Right) string {
+func remedy(r Right) string {
 	if text, known := faults[code(r.Err)]; known {
 		return text
 	}
 	switch {
 	case errors.Is(r.Err, ErrDenied):
-		return b.grant(r.Action, r.Resource)
+		return grant(r.Action, r.Resource)
 	case errors.Is(r.Err, ErrNoCredentials):
 		return "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run under a role (IRSA, Pod Identity, instance role)"
 	case errors.Is(r.Err, ErrUnreachable):
@@ -239,9 +245,9 @@ func (b *Bucket) remedy(r Right) string {
 	return ""
 }
 
-// grant is a statement of an IAM policy.
-func (b *Bucket) grant(action, resource string) string {
-	return fmt.Sprintf(`{"Effect":"Allow","Action":%q,"Resource":%q}`, action, resource)
+// grant is a statement of an IAM policy. A terminal may break it at its spaces without harm.
+func grant(action, resource string) string {
+	return fmt.Sprintf(`{"Effect": "Allow", "Action": %q, "Resource": %q}`, action, resource)
 }
 
 // arn names the bucket, or objects in it, in the partition of its region (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html).

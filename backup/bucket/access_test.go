@@ -68,6 +68,9 @@ func versions(t *testing.T, b *bucket.Bucket) (all []string) {
 	return all
 }
 
+// compact is JSON without its spaces.
+func compact(text string) string { return strings.ReplaceAll(text, " ", "") }
+
 // Each right is seen where it is and missed where it is not, and no try leaves anything behind.
 func TestRights(t *testing.T) {
 	const onBucket, onBackups = `"Resource":"arn:aws:s3:::BUCKET"}`, `"Resource":"arn:aws:s3:::BUCKET/backups/*"}`
@@ -114,7 +117,7 @@ func TestRights(t *testing.T) {
 					wanted = bucket.Fail
 				}
 				r := try(t.Context(), as(t, b, append(without, versioningRight)...))
-				if r.Status != wanted || r.Action != action || r.Remedy != strings.ReplaceAll(statements[action], "BUCKET", b.Name) {
+				if r.Status != wanted || r.Action != action || compact(r.Remedy) != strings.ReplaceAll(statements[action], "BUCKET", b.Name) {
 					t.Errorf("%s without it: %+v", action, r)
 				}
 				if wanted == bucket.Fail && !errors.Is(r.Err, bucket.ErrDenied) {
@@ -188,7 +191,7 @@ func TestRightsOnAWS(t *testing.T) {
 			_, _ = w.Write([]byte(tt.answer.body))
 		}))
 		r := tries[tt.try](t.Context(), b)
-		if r.Status != tt.status || !strings.Contains(r.Detail, tt.detail) || !strings.Contains(r.Remedy, tt.remedy) {
+		if r.Status != tt.status || !strings.Contains(r.Detail, tt.detail) || !strings.Contains(r.Remedy, tt.remedy) && !strings.Contains(compact(r.Remedy), tt.remedy) {
 			t.Errorf("%s: %+v", tt.name, r)
 		}
 		noCredentials(t, r.Detail+r.Remedy, keyID, keyWord, token)

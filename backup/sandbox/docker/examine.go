@@ -18,7 +18,7 @@ func (p place) Examine(ctx context.Context, spec sandbox.Spec) ([]sandbox.Check,
 		daemon.Result, daemon.Detail, daemon.Remedy = sandbox.Fail, err.Error(), "start a Docker daemon on this machine, or let the user of the tool use it"
 		return []sandbox.Check{daemon}, nil
 	}
-	defer provider.Close()
+	defer func() { _ = provider.Close() }()
 	daemon.Detail = "answers at " + provider.Client().DaemonHost()
 	if p.Image == "" && spec.Version == "" {
 		return []sandbox.Check{daemon}, nil

@@ -14,25 +14,17 @@ import (
 
 // Examine looks for the server's program, and reads in it which version it is. Without a version in spec that is left out.
 func (p place) Examine(_ context.Context, spec sandbox.Spec) ([]sandbox.Check, error) {
-	found := sandbox.Check{Name: "the program weaviate-server", Result: sandbox.Pass}
-	bin := p.Binary
-	var err error
-	if bin == "" {
-		bin, err = servers.Find("weaviate-server")
-	} else {
-		bin, err = exec.LookPath(bin)
-	}
-	if err != nil {
+	bin, err := p.find()
+	found := sandbox.Check{Name: "the program weaviate-server", Result: sandbox.Pass, Detail: "found " + bin}
+	switch {
+	case err != nil:
 		found.Result, found.Detail, found.Remedy = sandbox.Fail, err.Error(), "set sandbox.process.binary to a weaviate-server of version "+spec.Version
-		return []sandbox.Check{found}, nil
-	}
-	found.Detail = "found " + bin
-	if spec.Version == "" {
+		fallthrough
+	case spec.Version == "":
 		return []sandbox.Check{found}, nil
 	}
 	version := sandbox.Check{Name: "the program is Weaviate " + spec.Version, Result: sandbox.Pass}
-	has, err := versionOf(bin)
-	switch {
+	switch has, err := versionOf(bin); {
 	case err != nil:
 		version.Result, version.Detail = sandbox.Unknown, fmt.Sprintf("what version it is, only its start will tell: %v", err)
 	case has != spec.Version:
@@ -42,6 +34,13 @@ func (p place) Examine(_ context.Context, spec sandbox.Spec) ([]sandbox.Check, e
 		version.Detail = "so says its build information"
 	}
 	return []sandbox.Check{found, version}, nil
+}
+
+func (p place) find() (string, error) {
+	if p.Binary == "" {
+		return servers.Find("weaviate-server")
+	}
+	return exec.LookPath(p.Binary)
 }
 
 // released is the version of a module that is a release: neither (devel) nor a pseudo-version.
