@@ -1,7 +1,10 @@
 package weaviate_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -106,5 +109,27 @@ func TestAccess(t *testing.T) {
 	}
 	if open, err := servertest.Dial(t, open).Anonymous(t.Context()); !open || err != nil {
 		t.Errorf("anonymous access: %v, %v", open, err)
+	}
+}
+
+// A server that swallows requests holds nobody up longer than their patience.
+func TestDialEndsWithItsContext(t *testing.T) {
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := weaviate.Dial(ctx, weaviate.Endpoint{URL: silent.URL, GRPC: silent.Listener.Addr().String()})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, weaviate.ErrUnreachable) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		silent.CloseClientConnections()
+		t.Error("it still waits")
 	}
 }

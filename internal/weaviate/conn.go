@@ -101,10 +101,6 @@ func Dial(ctx context.Context, e Endpoint) (*Conn, error) {
 	c.http = &http.Client{Transport: authTransport{transport, c.authorization, e.Headers}, Timeout: requestTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
-	c.official, err = weaviate.NewClient(weaviate.Config{Host: base.Host, Scheme: base.Scheme, ConnectionClient: c.http})
-	if err != nil {
-		return nil, fmt.Errorf("weaviate %s: %w", e.URL, err)
-	}
 	transportCredentials := insecure.NewCredentials()
 	if base.Scheme == "https" {
 		transportCredentials = credentials.NewTLS(trust)
@@ -115,7 +111,11 @@ func Dial(ctx context.Context, e Endpoint) (*Conn, error) {
 		return nil, fmt.Errorf("weaviate gRPC %s: %w", e.GRPC, err)
 	}
 	c.stub = pb.NewWeaviateClient(c.grpc)
-	if err := c.greet(ctx); err != nil {
+	err = c.greet(ctx)
+	if err == nil { // not before: it asks the server without ctx
+		c.official, err = weaviate.NewClient(weaviate.Config{Host: base.Host, Scheme: base.Scheme, ConnectionClient: c.http})
+	}
+	if err != nil {
 		_ = c.Close()
 		return nil, err
 	}
