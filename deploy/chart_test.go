@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -371,4 +373,81 @@ func TestJobs(t *testing.T) {
 	if with := "@sha256:" + strings.Repeat("0", 64); !strings.HasSuffix(pick[*batchv1.CronJob](objects(t, strings.Replace(least, "-drill}", "-drill, digest: \""+with[1:]+"\"}", 1)))[0].Spec.JobTemplate.Spec.Template.Spec.Containers[0].Image, with) {
 		t.Error("the digest of the image is not used")
 	}
+}
+
+// Nothing gets at the tool's pods, and they get at what is named only: a rule without peers or without ports would open everything.
+func TestNetwork(t *testing.T) {
+	for set, rules := range map[string]int{least: 5, all: 4} { // all leaves out the source's
+		rendered := objects(t, set)
+		policy := pick[*networkingv1.NetworkPolicy](rendered)[0].Spec
+		pod := pick[*batchv1.CronJob](rendered)[0].Spec.JobTemplate.Spec.Template.Labels
+		for key, value := range policy.PodSelector.MatchLabels {
+			if pod[key] != value {
+				t.Errorf("the policy is for %v, the pods have %v", policy.PodSelector.MatchLabels, pod)
+			}
+		}
+		if len(policy.PodSelector.MatchLabels) == 0 || len(policy.PolicyTypes) != 2 || len(policy.Ingress) > 0 || len(policy.Egress) != rules {
+			t.Errorf("%+v", policy)
+		}
+		for _, r := range policy.Egress {
+			if len(r.To) == 0 || len(r.Ports) == 0 {
+				t.Errorf("open to all: %+v", r)
+			}
+		}
+		if to := policy.Egress[0].To[0].NamespaceSelector.MatchLabels; to[kubernetes.LabelManagedBy] != "weaviate-drill" {
+			t.Errorf("the way to the sandbox: %v", to)
+		}
+	}
+}
+
+// The table of values in the README has each value with its default, and no other.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("chart/README.md")
+	check(t, err)
+	have := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z0-9.]+)` \\| (.+?) \\| .+ \\|$").FindAllStringSubmatch(string(readme), -1) {
+		have[row[1]] = row[2]
+	}
+	want := map[string]string{}
+	defaults(t, want, "", load(t).Values)
+	for key, value := range want {
+		if have[key] != value {
+			t.Errorf("%s is %s in the README, and %s by default", key, have[key], value)
+		}
+	}
+	for key := range have {
+		if _, ok := want[key]; !ok {
+			t.Errorf("the README has %s, which is no value", key)
+		}
+	}
+}
+
+func defaults(t *testing.T, into map[string]string, key string, value any) {
+	t.Helper()
+	section, ok := value.(map[string]any)
+	switch _, rule := section["to"]; {
+	case rule:
+		into[key] = "see values.yaml"
+	case ok && len(section) > 0:
+		for k, v := range section {
+			defaults(t, into, strings.TrimPrefix(key+"."+k, "."), v)
+		}
+	default:
+		raw, err := json.Marshal(value)
+		check(t, err)
+		into[key] = "`" + string(raw) + "`"
+	}
+}
+
+// The values that the README shows for EKS are values of the chart, and its configuration one of the tool.
+func TestReadmeValues(t *testing.T) {
+	readme, err := os.ReadFile("chart/README.md")
+	check(t, err)
+	block := regexp.MustCompile("(?s)```yaml\n(.+?)\n *```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatal("the README shows no values")
+	}
+	rendered := objects(t, regexp.MustCompile("(?m)^   ").ReplaceAllString(string(block[1]), ""))
+	_, err = drill.ParseConfig("drill.yaml", []byte(pick[*corev1.ConfigMap](rendered)[0].Data["drill.yaml"]))
+	check(t, err)
 }

@@ -62,7 +62,7 @@ func namespace(t *testing.T, c *kubernetes.Clientset) string {
 		if err := c.CoreV1().Namespaces().Delete(ctx, ns.Name, metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
 		}
-		within(t, ctx, "the namespace "+ns.Name+" goes", func() bool {
+		within(ctx, t, "the namespace "+ns.Name+" goes", func() bool {
 			_, err := c.CoreV1().Namespaces().Get(ctx, ns.Name, metav1.GetOptions{})
 			return apierrors.IsNotFound(err)
 		})
@@ -71,7 +71,7 @@ func namespace(t *testing.T, c *kubernetes.Clientset) string {
 }
 
 // within waits until ok, for as long as ctx.
-func within(t *testing.T, ctx context.Context, what string, ok func() bool) {
+func within(ctx context.Context, t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for !ok() {
 		select {
@@ -260,7 +260,7 @@ func TestConfined(t *testing.T) {
 	}
 
 	// A policy is not in force at once.
-	within(t, timeout(t, 30*time.Second), "the policy is in force", func() bool { return remove(other) != nil })
+	within(timeout(t, 30*time.Second), t, "the policy is in force", func() bool { return remove(other) != nil })
 
 	// What RBAC allows in the whole cluster, the policy keeps to namespaces of drills.
 	forbidden("delete another namespace", "policy", remove(other))
@@ -299,7 +299,7 @@ func TestConfined(t *testing.T) {
 	}
 	_, err = tool.RbacV1().RoleBindings(mine).Create(t.Context(), binding(), metav1.CreateOptions{})
 	check(t, err)
-	within(t, timeout(t, 10*time.Second), "the role is in force", func() bool { return secret(mine) == nil })
+	within(timeout(t, 10*time.Second), t, "the role is in force", func() bool { return secret(mine) == nil })
 	_, err = tool.CoreV1().Secrets(mine).List(t.Context(), metav1.ListOptions{})
 	forbidden("list secrets in a sandbox", "RBAC", err)
 
@@ -312,7 +312,7 @@ func TestConfined(t *testing.T) {
 	t.Cleanup(func() {
 		check(t, r.api.RbacV1().ClusterRoleBindings().Delete(context.Background(), admin.Name, metav1.DeleteOptions{}))
 	})
-	within(t, timeout(t, 10*time.Second), "the rights are there", func() bool {
+	within(timeout(t, 10*time.Second), t, "the rights are there", func() bool {
 		_, err := tool.CoreV1().Secrets(other).List(t.Context(), metav1.ListOptions{})
 		return err == nil
 	})
@@ -427,7 +427,7 @@ func (r *release) trigger(ctx context.Context) (*batchv1.Job, *corev1.Pod) {
 	}, metav1.CreateOptions{})
 	check(r.T, err)
 	var pod *corev1.Pod
-	within(r.T, ctx, "the drill's pod starts", func() bool {
+	within(ctx, r.T, "the drill's pod starts", func() bool {
 		pods, err := r.api.CoreV1().Pods(r.namespace).List(ctx, metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=now"})
 		check(r.T, err)
 		if len(pods.Items) > 0 && pods.Items[0].Status.Phase != corev1.PodPending {
@@ -471,7 +471,7 @@ func TestDrill(t *testing.T) {
 	}
 	log, err := io.ReadAll(r.log(pod))
 	check(t, err)
-	within(t, ctx, "the drill's pod ends", func() bool {
+	within(ctx, t, "the drill's pod ends", func() bool {
 		pod, err = r.api.CoreV1().Pods(r.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 		check(t, err)
 		return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
@@ -489,6 +489,9 @@ func TestDrill(t *testing.T) {
 	}
 	if tried["sandbox-anonymous-access"] != bucket.Pass || tried["sandbox-pod-security"] != bucket.Pass || tried["sandbox-network-policy"] == "" || tried["sandbox-network-policy"] == bucket.Unknown {
 		t.Errorf("%+v", record.Sandbox.Isolation)
+	}
+	if notes := strings.Join(record.Notes, "; "); !strings.Contains(notes, "made like the StatefulSet") || strings.Contains(notes, "port-forward") {
+		t.Errorf("%s", notes)
 	}
 	if left := r.sandbox(ctx, pod); left != nil {
 		t.Errorf("still there: %s", left.Name)
@@ -521,7 +524,7 @@ func TestInterrupted(t *testing.T) {
 	ctx := timeout(t, 5*time.Minute)
 	job, pod := r.trigger(ctx)
 	var sandbox *corev1.Namespace
-	within(t, ctx, "the sandbox's pod is there", func() bool {
+	within(ctx, t, "the sandbox's pod is there", func() bool {
 		if sandbox = r.sandbox(ctx, pod); sandbox == nil {
 			return false
 		}
@@ -534,7 +537,7 @@ func TestInterrupted(t *testing.T) {
 	check(t, r.api.BatchV1().Jobs(r.namespace).Delete(ctx, job.Name, metav1.DeleteOptions{PropagationPolicy: &propagation}))
 	text, err := io.ReadAll(log)
 	check(t, err)
-	within(t, ctx, "the drill's pod goes", func() bool {
+	within(ctx, t, "the drill's pod goes", func() bool {
 		_, err := r.api.CoreV1().Pods(r.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	})
