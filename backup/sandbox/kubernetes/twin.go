@@ -98,6 +98,9 @@ func (o Options) design(spec sandbox.Spec, source *appsv1.StatefulSet) (design, 
 		d.size = sizeFor(spec.Bytes)
 	}
 	if source != nil {
+		if d.image != server.Image {
+			d.notes = append(d.notes, fmt.Sprintf("the source's image is %s, the sandbox's %s", server.Image, d.image))
+		}
 		if len(said) > 0 {
 			d.notes = append(d.notes, "not as the source has it, but as the configuration says: "+strings.Join(said, ", "))
 		}
@@ -147,9 +150,7 @@ func (d *design) like(source *appsv1.StatefulSet, spec sandbox.Spec) (corev1.Con
 	}
 	server := pod.Containers[at]
 	d.notes = append(d.notes, fmt.Sprintf("made like the StatefulSet %s/%s", source.Namespace, source.Name))
-	if d.image = imageOf(server.Image, spec.Version); d.image != server.Image {
-		d.notes = append(d.notes, fmt.Sprintf("the source's image is %s, the sandbox's %s", server.Image, d.image))
-	}
+	d.image = imageOf(server.Image, spec.Version)
 	for _, kind := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		if limit, ok := server.Resources.Limits[kind]; ok {
 			d.resources.Limits[kind], d.resources.Requests[kind] = limit, limit // as the API server takes it, when there is no request

@@ -149,7 +149,7 @@ func TestDesignIsOverridden(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	const note = "not as the source has it, but as the configuration says: image, pull_secrets, env, cpu, memory, storage_class, size, node_selector, tolerate, priority_class, spread_over"
-	if !slices.Contains(d.notes, note) {
+	if !slices.Contains(d.notes, note) || !slices.Contains(d.notes, "the source's image is mirror.example/weaviate:1.38.5, the sandbox's i:1") {
 		t.Errorf("notes: %q", d.notes)
 	}
 	m, err := place{o}.manifest("weaviate-drill-drill-1", "", spec("weaviate-0"), sandbox.NewKey(), d)
