@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -347,7 +348,7 @@ func (p place) Tidy(ctx context.Context, drillID string) error {
 }
 
 // Collect deletes the namespaces of drills that have expired, whoever started them and wherever, and returns the ids of those drills. One that cannot be
-// deleted does not keep the others from it.
+// deleted, or takes its time, does not keep the others from it. A drill that holds the tool's Lease is alive, and is left alone.
 func (p place) Collect(ctx context.Context, now time.Time) (drills []string, err error) {
 	c, err := p.dial()
 	if err != nil {
@@ -357,6 +358,7 @@ func (p place) Collect(ctx context.Context, now time.Time) (drills []string, err
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes sandbox: %w", err)
 	}
+	var expired []*Instance
 	for _, found := range list.Items {
 		id := found.Labels[LabelDrill]
 		expires, unreadable := time.Parse(time.RFC3339, found.Annotations[AnnotationExpires])
@@ -371,13 +373,24 @@ func (p place) Collect(ctx context.Context, now time.Time) (drills []string, err
 			err = errors.Join(err, unknown)
 			continue
 		}
-		if down := (&Instance{cluster: c, namespace: found.Name, drillID: id}).Down(ctx); down != nil {
-			err = errors.Join(err, down)
-			continue
-		}
-		drills = append(drills, id)
+		expired = append(expired, &Instance{cluster: c, namespace: found.Name, drillID: id})
 	}
-	return drills, err
+	failed := make([]error, len(expired))
+	group := errgroup.Group{}
+	group.SetLimit(parallel)
+	for n, i := range expired {
+		group.Go(func() error {
+			failed[n] = i.Down(ctx)
+			return nil
+		})
+	}
+	_ = group.Wait() // none returns an error
+	for n, i := range expired {
+		if failed[n] == nil {
+			drills = append(drills, i.drillID)
+		}
+	}
+	return drills, errors.Join(append(failed, err)...)
 }
 
 // owner is who started the drill, for whoever finds its namespace.

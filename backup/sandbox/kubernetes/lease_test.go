@@ -149,27 +149,3 @@ func TestNoLease(t *testing.T) {
 		t.Errorf("told after %v", took)
 	}
 }
-
-// TestSpared has a namespace that has expired while its drill holds the lock.
-func TestSpared(t *testing.T) {
-	t.Parallel()
-	o, place := locker(t, "")
-	id := "spared-" + o.Namespace
-	_, release, err := place.Lock(t.Context(), id)
-	check(t, err)
-	_, err = api(t).CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: "weaviate-drill-" + id, Labels: map[string]string{kubernetes.LabelManagedBy: "weaviate-drill", kubernetes.LabelDrill: id},
-		Annotations: map[string]string{kubernetes.AnnotationExpires: time.Now().Add(time.Minute).UTC().Format(time.RFC3339)}, // which spares it from the other tests too
-	}}, metav1.CreateOptions{})
-	check(t, err)
-	t.Cleanup(func() { _ = kubernetes.New(o).Tidy(context.Background(), id) })
-	for _, free := range []bool{false, true} {
-		if free {
-			check(t, release(t.Context()))
-		}
-		_, err := kubernetes.New(o).(sandbox.Collector).Collect(t.Context(), time.Now().Add(2*time.Minute)) // an error may be about the namespace of another test
-		if gone := len(left(t, id)) == 0; gone != free {
-			t.Errorf("released: %v, collected: %v, %v", free, gone, err)
-		}
-	}
-}

@@ -14,10 +14,10 @@ type Scope string
 
 // The scopes, from wide to narrow.
 const (
-	InCluster   Scope = "in the cluster"                 // of objects that are in no namespace, and of those of every namespace
-	InSandbox   Scope = "in the sandbox's namespace"     // which does not exist yet: by Options.ClusterRole, else by a role in the whole cluster
-	InTool      Scope = "in the tool's namespace"        // Options.Namespace
-	InNamespace Scope = "in the namespace of that right" // Right.Namespace
+	InCluster   Scope = "in the cluster"             // on objects of no namespace, or of every one
+	InSandbox   Scope = "in the sandbox's namespace" // which does not exist yet: by Options.ClusterRole, else by a role in the whole cluster
+	InTool      Scope = "in the tool's namespace"    // Options.Namespace
+	InNamespace Scope = "in a namespace"             // Right.Namespace
 )
 
 // Right is something that the sandbox does in the cluster, as RBAC sees it.
@@ -86,7 +86,7 @@ func (o Options) Rights(inPod bool) []Right {
 	return append(rights, Right{core, "nodes", []string{"list"}, "", InCluster, "", "see before a drill whether a node has room and the image", true})
 }
 
-// String is such as "get secrets/registry in namespace tools" or "create statefulsets.apps in the sandbox's namespace".
+// String is such as "get secrets registry in the namespace tools" or "create statefulsets.apps in the sandbox's namespace".
 func (r Right) String() string {
 	what := r.Resource
 	if r.Group != "" {

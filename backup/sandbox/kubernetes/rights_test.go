@@ -213,8 +213,10 @@ func TestLeastPrivilege(t *testing.T) {
 			if l := left(t, id); len(l) > 0 {
 				t.Errorf("still there: %v", l)
 			}
-			_, err = place.(sandbox.Collector).Collect(t.Context(), time.Now())
-			check(t, err)
+			expiring(t, o, id)
+			if _, err := collect(t.Context(), o); len(left(t, id)) > 0 {
+				t.Errorf("not collected: %v", err)
+			}
 			check(t, release(t.Context()))
 		})
 	}
