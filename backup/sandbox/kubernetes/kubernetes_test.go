@@ -107,6 +107,9 @@ func TestTwin(t *testing.T) {
 		}
 	}
 
+	// Whatever it is answered with, so much goes through the port-forward that its rate is known.
+	_ = restored.Do(t.Context(), http.MethodPost, "/graphql", map[string]string{"query": strings.Repeat(" ", 8<<20)}, nil)
+
 	namespace := "weaviate-drill-" + spec.DrillID
 	have, err := c.AppsV1().StatefulSets(source.Namespace).Get(t.Context(), source.StatefulSet, metav1.GetOptions{})
 	check(t, err)
@@ -145,7 +148,7 @@ func TestTwin(t *testing.T) {
 	}
 	notes := strings.Join(i.Notes(), "\n")
 	t.Log(notes)
-	for _, want := range []string{source.Namespace + "/weaviate", "init container configure-sysctl, volume weaviate-config, command line", "LOG_LEVEL", "env", "the port-forward carried "} {
+	for _, want := range []string{source.Namespace + "/weaviate", "init container configure-sysctl, volume weaviate-config, command line", "LOG_LEVEL", "env", "the port-forward carried ", " MiB/s"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q", want)
 		}

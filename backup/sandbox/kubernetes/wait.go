@@ -41,7 +41,7 @@ func (i *Instance) ready(ctx context.Context, waiting func(string)) error {
 			cause, hopeless = w.cause(i.nodes)
 			if cause == "" {
 				i.began = w.containers()
-				i.step("Weaviate's own start", true)
+				i.step("Weaviate's own start", true) // and up to 1.25 s until the kubelet's probe, and then the look here, notice
 				return nil
 			}
 			if hopeless {
