@@ -308,3 +308,21 @@ func TestDoctorNamesThePermission(t *testing.T) {
 		}
 	})
 }
+
+// A cluster is examined also while nothing else can be reached.
+func TestDoctorOfACluster(t *testing.T) {
+	place := "\n  kind: kubernetes\n  kubernetes:\n    kubeconfig: " + servertest.Cluster(t) +
+		"\n  s3:\n    endpoint: http://192.0.2.1:9000\n    allow_plaintext: true\n    access_key_id: env:AWS_ACCESS_KEY_ID\n    secret_access_key: env:AWS_SECRET_ACCESS_KEY"
+	if bad := failed(newSite(t, map[string]string{"sandbox": place}).examined(t, evidence.Passed)); len(bad) > 0 {
+		t.Errorf("%+v", bad)
+	}
+	list := newSite(t, map[string]string{
+		"sandbox": place, "source": "\n  url: http://127.0.0.1:1\n  grpc: 127.0.0.1:2", "bucket": "\n  name: backups\n  region: us-east-1\n  endpoint: http://127.0.0.1:1\n  path_style: true",
+	}).examined(t, evidence.NotCarriedOut)
+	if bad := failed(list); len(bad) != 2 {
+		t.Errorf("%+v", bad)
+	}
+	if n := one(t, list, "sandbox", "create statefulsets.apps"); n.Result != sandbox.Pass {
+		t.Errorf("%+v", n)
+	}
+}
