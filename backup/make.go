@@ -29,6 +29,7 @@ var (
 
 // The statuses that are decided on here (Weaviate 1.38.5, entities/backup/status.go).
 const (
+	statusStarted    = "STARTED"
 	statusFinalizing = "FINALIZING" // a restore applies the schema and cannot be cancelled any more
 	statusCancelling = "CANCELLING"
 	statusCanceled   = "CANCELED"

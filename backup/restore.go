@@ -98,9 +98,8 @@ func (r *Restoration) Run(ctx context.Context, conn *weaviate.Conn) (RestoreResu
 	if r.options.From == ByCopy {
 		request.Location = r.location()
 	}
-	// The POST is not cut short: whether it started a restore would remain unknown.
 	result.Posted = time.Now()
-	started, err := conn.Restore(context.WithoutCancel(ctx), request)
+	started, err := r.start(ctx, conn, request, before.Previous)
 	if err != nil {
 		result.Cause = r.cause(ctx, tellingWords...)
 		return result, fmt.Errorf("restore of %s could not be started: %w%s", r.id, err, prefixed("; the cause: ", result.Cause))
@@ -136,6 +135,30 @@ func (r *Restoration) Run(ctx context.Context, conn *weaviate.Conn) (RestoreResu
 	}
 	return result, r.broken(ctx, conn, request.Location, &result, err)
 }
+
+// start asks the server to restore. When its answer is lost with the connection, such as that of a port-forward, restore_config.json tells whether the restore began; when it did not, the server is asked again.
+func (r *Restoration) start(ctx context.Context, conn *weaviate.Conn, request weaviate.RestoreRequest, before *RestoreConfig) (weaviate.BackupStatus, error) {
+	lost := false
+	for began := time.Now(); ; lost = true {
+		// The POST is not cut short: whether it started a restore would remain unknown.
+		started, err := conn.Restore(context.WithoutCancel(ctx), request)
+		underWay := lost && errors.Is(err, weaviate.ErrUnprocessable) // the one of which the answer was lost
+		if !errors.Is(err, weaviate.ErrUnreachable) && !underWay || time.Since(began) > lostTimeout {
+			return started, err
+		}
+		logger(r.options.Log).Warn("the answer to the start of the restore was lost", "backup", r.id, "error", err)
+		_, awaited := r.await(ctx, func(c *RestoreConfig) bool { return !same(c, before) })
+		if awaited == nil {
+			return weaviate.BackupStatus{Status: statusStarted}, nil
+		}
+		if !errors.Is(awaited, ErrTimeout) || ctx.Err() != nil {
+			return started, fmt.Errorf("%w; whether it began is not known: %w", err, awaited)
+		}
+	}
+}
+
+// lostTimeout is how long the way to the server may be cut when a restore is started.
+const lostTimeout = time.Minute
 
 func same(x, y *RestoreConfig) bool {
 	if x == nil || y == nil {

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -326,6 +329,48 @@ func TestRestoreUnderWay(t *testing.T) {
 	}
 	put(t, b, key, []byte(`{"id":"zstd","status":"SUCCESS","startedAt":"`+time.Now().UTC().Format(time.RFC3339)+`"}`))
 	cleanUp(t, b, footprint(t, r), "left alone", "the drill's at") // this one knows exactly
+}
+
+// TestRestoreAnswerLost cuts the way to the server while it is asked to restore: once after it was asked, once before.
+func TestRestoreAnswerLost(t *testing.T) {
+	for name, asked := range map[string]bool{"after the server was asked": true, "before": false} {
+		t.Run(name, func(t *testing.T) {
+			b := clone(t, finished(t, "zstd"), "zstd")
+			w := servertest.Weaviate(t, b, nil)
+			target, err := url.Parse(w.Endpoints[0].URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxy, cut := httputil.NewSingleHostReverseProxy(target), 0
+			way := httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/restore") || cut > 0 {
+					proxy.ServeHTTP(to, r)
+					return
+				}
+				cut++
+				if asked {
+					proxy.ServeHTTP(httptest.NewRecorder(), r)
+				}
+				panic(http.ErrAbortHandler) // the client sees its connection end
+			}))
+			defer way.Close()
+			endpoint := w.Endpoints[0]
+			endpoint.URL = way.URL
+			conn, err := weaviate.Dial(t.Context(), endpoint)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			result, err := restoration(t, b, "zstd", w, backup.RestoreOptions{}).Run(t.Context(), conn)
+			if err != nil || result.Status != "SUCCESS" || cut != 1 {
+				t.Errorf("%v, %+v, cut %d times", err, result, cut)
+			}
+			collections, err := conn.Collections(t.Context())
+			if err != nil || len(collections) == 0 {
+				t.Errorf("restored: %v, %v", collections, err)
+			}
+		})
+	}
 }
 
 func TestRestoreFails(t *testing.T) {

@@ -198,7 +198,11 @@ func (a *Answers) ask(ctx context.Context, conn *weaviate.Conn, collection weavi
 			return true, nil
 		}
 	}
-	return false, fmt.Errorf("%w: object %s of %s is not among the ten nearest to its own vector %q", ErrNoAnswer, object.ID, where, v.Name)
+	nearest := "the search found nothing"
+	if len(near) > 0 {
+		nearest = fmt.Sprintf("of %d found the nearest is %s at distance %g", len(near), near[0].ID, near[0].Distance)
+	}
+	return false, fmt.Errorf("%w: object %s of %s is not among the ten nearest to its own vector %q: %s", ErrNoAnswer, object.ID, where, v.Name, nearest)
 }
 
 // vectorIndex is what the schema says of the index of one vector.
