@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/version"
+
 	"github.com/weaviate-drill/weaviate-drill/backup"
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
@@ -48,6 +50,33 @@ func (c *Config) objectives() *rto.Objectives {
 	}
 	o := c.Objectives
 	return &o
+}
+
+// fits refuses a backup that no sandbox of this configuration can hold, before anything is made.
+func (c *Config) fits(k *backup.Catalogue) error {
+	d := k.Backup()
+	if err := c.checkMapping(d.Nodes); err != nil {
+		return err
+	}
+	if want, err := version.ParseSemantic(c.Sandbox.Version); err == nil {
+		if have, err := version.ParseSemantic(d.ServerVersion); err == nil && want.LessThan(have) {
+			return fmt.Errorf("%w: sandbox.version %s is older than the backup's %s, whose files it need not understand: restore into that or a newer one", ErrConfig, want, have)
+		}
+	}
+	if c.Sandbox.Kind == "external" { // it has what modules it has
+		return nil
+	}
+	for _, node := range k.Nodes {
+		for _, class := range node.Classes {
+			if len(class.Schema) == 0 {
+				continue
+			}
+			if err := sandbox.Holds(class.Schema); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // checkMapping refuses a mapping that does not name each node of a backup once, and another of the sandbox for each: Weaviate 1.38.5 never ends such a restore, or panics.

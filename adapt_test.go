@@ -6,7 +6,39 @@ import (
 	"testing"
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
+	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 )
+
+// TestFits has what a whole backup is refused for; the nodes are TestCheckMapping's.
+func TestFits(t *testing.T) {
+	known := func(schema string) *backup.Catalogue {
+		return &backup.Catalogue{Chain: []backup.Descriptor{{ServerVersion: "1.38.5"}}, Nodes: map[string]backup.NodeDescriptor{"node1": {Classes: []backup.ClassDescriptor{{Name: "A", Schema: []byte(schema)}}}}}
+	}
+	const plain, picture = `{"class":"A","vectorizer":"none"}`, `{"class":"A","vectorizer":"img2vec-neural"}`
+	for _, c := range []struct {
+		sandbox Sandbox
+		schema  string
+		want    error
+		says    string
+	}{
+		{Sandbox{}, plain, nil, ""},
+		{Sandbox{}, "", nil, ""},
+		{Sandbox{Version: "1.38.12"}, plain, nil, ""},
+		{Sandbox{Version: "1.38.5"}, plain, nil, ""},
+		{Sandbox{Version: "1.37.14"}, plain, ErrConfig, "1.37.14 is older than the backup's 1.38.5"},
+		{Sandbox{}, picture, sandbox.ErrModule, "A names img2vec-neural"},
+		{Sandbox{Kind: "external"}, picture, nil, ""},
+	} {
+		err := (&Config{Sandbox: c.sandbox}).fits(known(c.schema))
+		if !errors.Is(err, c.want) || c.want != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v, %s: %v", c.sandbox, c.schema, err)
+		}
+		if c.want != nil && StatusOf(err) != evidence.Usage {
+			t.Errorf("status %s", StatusOf(err))
+		}
+	}
+}
 
 func TestCheckMapping(t *testing.T) {
 	nodes := map[string]backup.NodeSummary{"weaviate-0": {}, "weaviate-1": {}}

@@ -188,9 +188,9 @@ type KubernetesSandbox struct {
 	NodeSelector map[string]string `yaml:"node_selector"`
 	// Keys of taints that the pods tolerate, whatever their value. Default: the twin's tolerations.
 	Tolerate []string `yaml:"tolerate"`
-	// Priority class of the pods.
+	// Priority class of the pods. The twin's is not taken over: with that of production a drill would push production out.
 	PriorityClass string `yaml:"priority_class"`
-	// Topology keys over which the pods are spread where possible.
+	// Topology keys over which the pods are spread where possible. Default: as the twin's.
 	SpreadOver []string `yaml:"spread_over"`
 	// Annotations of the service account, such as eks.amazonaws.com/role-arn. With a role the sandbox needs no keys.
 	ServiceAccountAnnotations map[string]string `yaml:"service_account_annotations"`

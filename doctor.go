@@ -21,9 +21,8 @@ import (
 
 // DoctorCheck is one thing that a drill needs, and whether it has it. Only one that fails keeps a drill from beginning.
 type DoctorCheck struct {
-	Area string `json:"area"` // source, bucket, sandbox, evidence
-	sandbox.Check
-	err error // what made it fail, where that decides the exit status; nil: the status is NotCarriedOut
+	Area          string `json:"area"` // source, bucket, sandbox, evidence
+	sandbox.Check        // its Err, where there is one, decides the exit status; else that is NotCarriedOut
 }
 
 // doctorTimeout bounds what is asked of one server that swallows requests. Calls to S3 have a bound of their own.
@@ -119,13 +118,13 @@ func (a *area) add(name string, result sandbox.Result, detail, remedy string) {
 // fail adds a check that an error decides.
 func (a *area) fail(name string, err error, remedy string) {
 	a.add(name, sandbox.Fail, oneLine(err), remedy)
-	a.checks[len(a.checks)-1].err = bucket.Explain(err)
+	a.checks[len(a.checks)-1].Err = bucket.Explain(err)
 }
 
 func (a *area) rights(list ...bucket.Right) {
 	for _, r := range list {
-		check := sandbox.Check{Name: r.Action + " on " + r.Resource, Result: resultOf[r.Status], Detail: r.Detail, Remedy: r.Remedy}
-		a.checks = append(a.checks, DoctorCheck{Area: a.name, Check: check, err: r.Err})
+		check := sandbox.Check{Name: r.Action + " on " + r.Resource, Result: resultOf[r.Status], Detail: r.Detail, Remedy: r.Remedy, Err: r.Err}
+		a.checks = append(a.checks, DoctorCheck{Area: a.name, Check: check})
 	}
 }
 
@@ -471,7 +470,7 @@ func (c *Config) examineSandboxRights(ctx context.Context, a *area, b *bucket.Bu
 			return // told under bucket
 		}
 	}
-	needs := fmt.Sprintf("it needs s3:ListBucket and s3:GetBucketLocation on the bucket %s, s3:GetObject on %s and s3:PutObject on %s", from.Name, from.URL("*"), from.URL(restoreKeys))
+	needs := fmt.Sprintf("it needs s3:ListBucket on the bucket %s, s3:GetObject on %s and s3:PutObject on %s", from.Name, from.URL("*"), from.URL(restoreKeys))
 	if c.Sandbox.Kind == "external" {
 		a.add(sandboxRights, sandbox.Unknown, "not tried: an external sandbox has settings of its own", needs)
 		return
@@ -485,7 +484,6 @@ func (c *Config) examineSandboxRights(ctx context.Context, a *area, b *bucket.Bu
 		a.add(sandboxRights, sandbox.Unknown, "not tried: they are those of the role of its service account, which only its pods have", needs)
 		return
 	case c.Sandbox.S3.AccessKeyID == "":
-		a.rights(b.TryLocation(ctx))
 		a.add(sandboxRights, sandbox.Pass, "it is given the tool's own credentials; narrower ones can be given under sandbox.s3", "")
 		return
 	}
@@ -496,7 +494,6 @@ func (c *Config) examineSandboxRights(ctx context.Context, a *area, b *bucket.Bu
 		return
 	}
 	a.rights(together([]func() []bucket.Right{
-		func() []bucket.Right { return one(from.TryLocation(ctx)) },
 		func() []bucket.Right { return one(from.TryRead(ctx, from.ProbeKey(descriptorKeys))) },
 		func() []bucket.Right { return one(from.TryWrite(ctx, restoreKeys)) },
 	})...)
@@ -587,8 +584,8 @@ func Missing(checks []DoctorCheck) error {
 			continue
 		}
 		failed = append(failed, c)
-		if c.err != nil {
-			e.causes = append(e.causes, c.err)
+		if c.Err != nil {
+			e.causes = append(e.causes, c.Err)
 		}
 	}
 	if len(failed) == 0 {

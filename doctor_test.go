@@ -16,7 +16,7 @@ import (
 
 func TestMissing(t *testing.T) {
 	check := func(result sandbox.Result, err error) DoctorCheck {
-		return DoctorCheck{Area: "bucket", Check: sandbox.Check{Name: "s3:ListBucket on arn:aws:s3:::b", Result: result, Detail: "denied", Remedy: "allow it"}, err: err}
+		return DoctorCheck{Area: "bucket", Check: sandbox.Check{Name: "s3:ListBucket on arn:aws:s3:::b", Result: result, Detail: "denied", Remedy: "allow it", Err: err}}
 	}
 	good, unknown, bad := check(sandbox.Pass, nil), check(sandbox.Unknown, bucket.ErrDenied), check(sandbox.Fail, nil)
 	for _, tt := range []struct {

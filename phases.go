@@ -40,6 +40,9 @@ func (r *run) preflight(ctx context.Context) error {
 	if err := r.describeSource(ctx); err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
+	if err := Missing(r.config.examine(ctx, found{source: r.source, bucket: r.bucket, place: r.place})); err != nil {
+		return err
+	}
 	if place, can := r.place.(sandbox.Locker); can {
 		var held context.Context
 		if held, r.unlock, err = place.Lock(ctx, r.record.ID); err != nil {
@@ -49,6 +52,10 @@ func (r *run) preflight(ctx context.Context) error {
 	}
 	notes, err := TidyUp(ctx, r.store, r.bucket, r.place)
 	r.record.Notes = append(r.record.Notes, notes...)
+	if errors.Is(err, ErrExpired) {
+		r.note("%s", oneLine(err))
+		return nil
+	}
 	return err
 }
 
@@ -113,7 +120,7 @@ func (r *run) backUp(ctx context.Context) error {
 	if r.catalogue, err = backup.ReadCatalogue(ctx, r.bucket, id); err != nil {
 		return err
 	}
-	if err := r.config.checkMapping(r.catalogue.Backup().Nodes); err != nil {
+	if err := r.config.fits(r.catalogue); err != nil {
 		return err
 	}
 	objects := r.catalogue.Objects()

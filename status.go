@@ -32,6 +32,7 @@ var statuses = []struct {
 	{verify.ErrNoAnswer, evidence.DataFailed},
 	{backup.ErrNoSuchBackup, evidence.Usage},
 	{sandbox.ErrVersion, evidence.Usage},
+	{sandbox.ErrModule, evidence.Usage},
 	{bucket.ErrNoSuchBucket, evidence.Usage},
 	{bucket.ErrWrongRegion, evidence.Usage},
 	{evidence.ErrNoRecord, evidence.Usage},

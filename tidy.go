@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +21,11 @@ type leftover struct {
 	Footprint   backup.Footprint `json:"footprint"`
 }
 
+// ErrExpired is that a sandbox which has expired, or whose expiry cannot be told, is still there.
+var ErrExpired = errors.New("expired sandboxes are left")
+
 // TidyUp undoes what drills that died left in the bucket and in the sandbox's place, and says what it did. Drills of another bucket or another kind of sandbox are left to a run with their configuration. An error
-// means that something is left; its drill is tidied up after the next time.
+// means that something is left; its drill is tidied up after the next time. One that wraps ErrExpired is only of sandboxes that are in nobody's way.
 func TidyUp(ctx context.Context, store *evidence.Store, b *bucket.Bucket, place sandbox.Sandbox) (notes []string, err error) {
 	dead, err := store.Dead(ctx)
 	if err != nil {
@@ -57,7 +61,7 @@ func TidyUp(ctx context.Context, store *evidence.Store, b *bucket.Bucket, place 
 			notes = append(notes, fmt.Sprintf("removed the sandbox of drill %s, which had expired", id))
 		}
 		if err != nil {
-			return notes, fmt.Errorf("remove expired sandboxes: %w", err)
+			return notes, fmt.Errorf("%w: %w", ErrExpired, err)
 		}
 	}
 	return notes, nil

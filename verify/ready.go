@@ -182,7 +182,7 @@ func (a *Answers) ask(ctx context.Context, conn *weaviate.Conn, collection weavi
 	a.ByID++
 	indexes := indexesOf(collection)
 	i := slices.IndexFunc(object.Vectors, func(v weaviate.Vector) bool { return indexes[v.Name].answersItself(v) })
-	if i < 0 {
+	if i < 0 || collection.HidesExpired { // the object may be one that has
 		return true, nil
 	}
 	// Ten, because other objects can have the same vector, or with the dot product one that is nearer still; then they are as good an answer.

@@ -59,14 +59,6 @@ func (b *Bucket) TryVersions(ctx context.Context) Right {
 	return right("s3:ListBucketVersions", b.arn(), err)
 }
 
-// TryLocation asks where the bucket lies, as the backup-s3 module of a Weaviate does.
-func (b *Bucket) TryLocation(ctx context.Context) Right {
-	ctx, cancel := context.WithTimeout(ctx, accessTimeout)
-	defer cancel()
-	_, err := b.Client.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &b.Name}, rooted("LocationConstraint"))
-	return right("s3:GetBucketLocation", b.arn(), err)
-}
-
 // TryRead reads an object to its end, which under SSE-KMS proves kms:Decrypt too. One that is not there proves only that S3 looked for it, which it does for who may read and list
 // (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
 func (b *Bucket) TryRead(ctx context.Context, key string) Right {

@@ -41,7 +41,6 @@ func as(t *testing.T, b *bucket.Bucket, statements ...string) *bucket.Bucket {
 var tries = map[string]func(context.Context, *bucket.Bucket) bucket.Right{
 	"s3:ListBucket":         func(ctx context.Context, b *bucket.Bucket) bucket.Right { return b.TryList(ctx) },
 	"s3:ListBucketVersions": func(ctx context.Context, b *bucket.Bucket) bucket.Right { return b.TryVersions(ctx) },
-	"s3:GetBucketLocation":  func(ctx context.Context, b *bucket.Bucket) bucket.Right { return b.TryLocation(ctx) },
 	"s3:GetObject": func(ctx context.Context, b *bucket.Bucket) bucket.Right {
 		return b.TryRead(ctx, b.Key("drill-1", "backup_config.json"))
 	},
@@ -77,7 +76,6 @@ func TestRights(t *testing.T) {
 	statements := map[string]string{
 		"s3:ListBucket":         `{"Effect":"Allow","Action":"s3:ListBucket",` + onBucket,
 		"s3:ListBucketVersions": `{"Effect":"Allow","Action":"s3:ListBucketVersions",` + onBucket,
-		"s3:GetBucketLocation":  `{"Effect":"Allow","Action":"s3:GetBucketLocation",` + onBucket,
 		"s3:GetObject":          `{"Effect":"Allow","Action":"s3:GetObject",` + onBackups,
 		"s3:PutObject":          `{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::BUCKET/backups/*/restore_config.json"}`,
 		"s3:DeleteObject":       `{"Effect":"Allow","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::BUCKET/backups/*/restore_config.json"}`,

@@ -61,7 +61,7 @@ func (s Spec) Fits(ctx context.Context, e weaviate.Endpoint) error {
 		return err
 	}
 	if meta.Version != s.Version {
-		return fmt.Errorf("%w: Weaviate %s at %s, and the backup needs %s", ErrVersion, meta.Version, e.URL, s.Version)
+		return fmt.Errorf("%w: Weaviate %s at %s, and it is to be %s", ErrVersion, meta.Version, e.URL, s.Version)
 	}
 	if _, ok := meta.Modules["backup-s3"]; !ok {
 		return fmt.Errorf("sandbox: the Weaviate at %s has no module backup-s3: add it to ENABLE_MODULES", e.URL)
@@ -74,7 +74,7 @@ func (s Spec) Fits(ctx context.Context, e weaviate.Endpoint) error {
 	for _, n := range nodes {
 		have = append(have, n.Name)
 		if n.Version != s.Version {
-			return fmt.Errorf("%w: node %s at %s runs Weaviate %q, and the backup needs %s", ErrVersion, n.Name, e.URL, n.Version, s.Version)
+			return fmt.Errorf("%w: node %s at %s runs Weaviate %q, and it is to be %s", ErrVersion, n.Name, e.URL, n.Version, s.Version)
 		}
 	}
 	if want := slices.Sorted(slices.Values(s.Nodes)); !slices.Equal(have, want) {

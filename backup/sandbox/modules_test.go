@@ -64,6 +64,9 @@ func TestModulesWithoutTheirServices(t *testing.T) {
 	fill(t, source, map[string]any{
 		"class": "Expiring", "vectorizer": "none", "objectTtlConfig": map[string]any{"enabled": true, "deleteOn": "_creationTimeUnix", "defaultTtl": 1},
 	})
+	fill(t, source, map[string]any{
+		"class": "Hidden", "vectorizer": "none", "objectTtlConfig": map[string]any{"enabled": true, "deleteOn": "_creationTimeUnix", "defaultTtl": 1, "filterExpiredObjects": true},
+	})
 	status, restored := restore(t, source, sandboxtest.Spec(t, b, "node1"))
 	if status != "SUCCESS" {
 		t.Fatal(status)
@@ -79,7 +82,7 @@ func TestModulesWithoutTheirServices(t *testing.T) {
 	}
 	result, err := verify.Compare(t.Context(), source, restored, verify.Options{})
 	must(t, err)
-	if result.Outcome() != verify.Passed || result.Verdicts.Match != 3*objects {
+	if result.Outcome() != verify.Passed || result.Verdicts.Match != 4*objects {
 		t.Errorf("%s: %s %+v", result.Outcome(), result.Summary(), result.Structure)
 	}
 	for _, class := range []string{"Passage", "Remote", "Expiring"} {

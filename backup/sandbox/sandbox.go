@@ -72,6 +72,7 @@ type Check struct {
 	Result Result `json:"result"` //
 	Detail string `json:"detail"` // one sentence: what was asked and what was answered
 	Remedy string `json:"remedy"` // what grants it: a line of a manifest or a policy, or a command; empty when nothing is to be done
+	Err    error  `json:"-"`      // what made it fail, where a caller decides by that
 }
 
 // Result is the outcome of a Check or of a Probe.

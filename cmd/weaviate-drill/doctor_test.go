@@ -88,7 +88,7 @@ func session(t testing.TB, b *bucket.Bucket, statements ...string) []string {
 }
 
 const (
-	allowToList    = `{"Effect":"Allow","Action":["s3:ListBucket","s3:GetBucketLocation","s3:GetBucketVersioning"],"Resource":"arn:aws:s3:::BUCKET"}`
+	allowToList    = `{"Effect":"Allow","Action":["s3:ListBucket","s3:GetBucketVersioning"],"Resource":"arn:aws:s3:::BUCKET"}`
 	allowToRead    = `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::BUCKET/backups/*"}`
 	allowToRestore = `{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::BUCKET/backups/*/restore_config.json"}`
 	allowToTidy    = `{"Effect":"Allow","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::BUCKET/backups/*/restore_config.json"}`
@@ -109,7 +109,7 @@ func TestDoctor(t *testing.T) {
 	for area, names := range map[string][]string{
 		"source":   {"the source answers", "the source backs up into the bucket", "all nodes", "manage_backups", "read_collections", "read_data", "read_tenants", "read_aliases", "read_nodes", "the source refuses who has no key"},
 		"bucket":   {"s3:ListBucket on", "s3:ListBucketVersions", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "the audit"},
-		"sandbox":  {"the program weaviate-server", "the program is Weaviate 1.38.5", "s3:GetBucketLocation", "the sandbox's rights in S3"},
+		"sandbox":  {"the program weaviate-server", "the program is Weaviate 1.38.5", "the sandbox's rights in S3"},
 		"evidence": {"the folder evidence can be written"},
 	} {
 		for _, name := range names {
@@ -182,7 +182,7 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) {
 		{"evidence cannot be written", map[string]string{"evidence": "\n  dir: /proc/evidence"}, nil, evidence.NotCarriedOut, "evidence", "the folder /proc/evidence", "/proc", "evidence.dir"},
 		{"no bucket for the evidence", map[string]string{"evidence": "\n  s3:" + strings.ReplaceAll(in("no-such-bucket", "drills"), "\n", "\n  ")}, nil, evidence.Usage, "evidence", "s3:ListBucket", "does not exist", ""},
 		{"no program for the sandbox", map[string]string{"sandbox": "\n  kind: process\n  process:\n    binary: /nonexistent/weaviate"}, nil, evidence.NotCarriedOut, "sandbox", "the program", "/nonexistent/weaviate", "sandbox.process.binary"},
-		{"another version", map[string]string{"sandbox": "\n  kind: process\n  version: 1.30.0"}, nil, evidence.NotCarriedOut, "sandbox", "the program is Weaviate 1.30.0", "1.38.5", "sandbox.version"},
+		{"another version", map[string]string{"sandbox": "\n  kind: process\n  version: 1.30.0"}, nil, evidence.Usage, "sandbox", "the program is Weaviate 1.30.0", "1.38.5", "sandbox.version"},
 		{"a version that harms backups", map[string]string{"sandbox": "\n  kind: docker\n  version: 1.28.0\n  docker:\n    image: nobody.example/weaviate:1\n  s3:\n    endpoint: http://192.0.2.1:9000"}, nil, evidence.NotCarriedOut, "source", "a version that harms no backup", "1.28.0", "sandbox.version"},
 		{"sandbox not empty", map[string]string{"sandbox": fmt.Sprintf("\n  kind: external\n  external:\n    url: %s/\n    grpc: %s\n    api_key: env:DRILL_TEST_KEY", url, grpc)}, nil, evidence.Refused, "sandbox", "the external Weaviate", "not empty", ""},
 		{"sandbox's keys missing", map[string]string{"sandbox": "\n  kind: process\n  s3:\n    access_key_id: env:DRILL_TEST_ABSENT\n    secret_access_key: env:DRILL_TEST_ABSENT"}, nil, evidence.Usage, "sandbox", "the sandbox's rights in S3", "DRILL_TEST_ABSENT", ""},

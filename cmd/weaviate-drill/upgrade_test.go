@@ -33,6 +33,6 @@ func TestUpgrade(t *testing.T) {
 	plain.nothingLeft(t)
 
 	plain.do(t, "run", "--backup-id", id, "--weaviate-version", next).wants(t, evidence.Usage,
-		"Weaviate "+servertest.WeaviateVersion, next, "set sandbox.process.binary to a weaviate-server of that version")
+		"Weaviate "+servertest.WeaviateVersion, next, "set sandbox.process.binary to a weaviate-server of version "+next)
 	plain.nothingLeft(t)
 }

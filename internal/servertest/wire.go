@@ -50,7 +50,7 @@ func NewWire(t testing.TB, kubeconfig string) *Wire {
 
 func (w *Wire) carry(in net.Conn) {
 	defer in.Close()
-	out, err := net.Dial("tcp", w.server)
+	out, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", w.server)
 	if err != nil {
 		return
 	}

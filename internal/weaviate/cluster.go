@@ -63,6 +63,8 @@ type Collection struct {
 	// difference in one of them would go unseen.
 	Schema     json.RawMessage
 	Properties []Property
+	// HidesExpired: objects that have expired and are not yet deleted are left out of searches, and of all that is read over gRPC (objectTtlConfig.filterExpiredObjects).
+	HidesExpired bool
 }
 
 // Property is a property of a collection.
@@ -72,9 +74,9 @@ type Property struct {
 	Nested   []Property `json:"nestedProperties"`
 }
 
-// NeedsREST says whether the collection has properties that gRPC does not return: blobs (also inside objects), hashes of blobs, and cross-references
+// NeedsREST says whether the collection has objects that gRPC does not return, or properties: blobs (also inside objects), hashes of blobs, and cross-references
 // (adapters/handlers/grpc/v1/parse_search_request.go, getAllNonRefNonBlobProperties).
-func (c Collection) NeedsREST() bool { return needREST(c.Properties) }
+func (c Collection) NeedsREST() bool { return c.HidesExpired || needREST(c.Properties) }
 
 func needREST(properties []Property) bool {
 	for _, p := range properties {
@@ -102,11 +104,15 @@ func (c *Conn) Collections(ctx context.Context) ([]Collection, error) {
 			Class              string     `json:"class"`
 			Properties         []Property `json:"properties"`
 			MultiTenancyConfig struct{ Enabled bool }
+			ObjectTTLConfig    struct{ Enabled, FilterExpiredObjects bool } `json:"objectTtlConfig"`
 		}
 		if err := json.Unmarshal(raw, &head); err != nil {
 			return nil, fmt.Errorf("weaviate GET /schema: %w: %v", ErrServer, err)
 		}
-		out = append(out, Collection{Name: head.Class, MultiTenant: head.MultiTenancyConfig.Enabled, Schema: raw, Properties: head.Properties})
+		out = append(out, Collection{
+			Name: head.Class, MultiTenant: head.MultiTenancyConfig.Enabled, Schema: raw, Properties: head.Properties,
+			HidesExpired: head.ObjectTTLConfig.Enabled && head.ObjectTTLConfig.FilterExpiredObjects,
+		})
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out, nil

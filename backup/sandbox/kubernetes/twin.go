@@ -50,7 +50,7 @@ func (c *cluster) source(ctx context.Context, t Twin) (*appsv1.StatefulSet, erro
 
 // design decides all that there is to decide; source may be nil. A volume in which the backup has no room is refused.
 func (o Options) design(spec sandbox.Spec, source *appsv1.StatefulSet) (design, error) {
-	d := design{resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}}
+	d := design{priorityClass: o.PriorityClass, resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}}
 	var server corev1.Container
 	if source != nil {
 		var err error
@@ -78,7 +78,6 @@ func (o Options) design(spec sandbox.Spec, source *appsv1.StatefulSet) (design, 
 	override("size", !o.Size.IsZero(), func() { d.size = o.Size })
 	override("node_selector", len(o.NodeSelector) > 0, func() { d.nodeSelector = o.NodeSelector })
 	override("tolerate", len(o.Tolerations) > 0, func() { d.tolerations = o.Tolerations })
-	override("priority_class", o.PriorityClass != "", func() { d.priorityClass = o.PriorityClass })
 	override("spread_over", len(o.SpreadOver) > 0, func() {
 		d.spread = nil
 		for _, key := range o.SpreadOver {
@@ -165,7 +164,7 @@ func (d *design) like(source *appsv1.StatefulSet, spec sandbox.Spec) (corev1.Con
 			d.claim, d.class, d.size = true, claim.Spec.StorageClassName, claim.Spec.Resources.Requests[corev1.ResourceStorage]
 		}
 	}
-	d.nodeSelector, d.tolerations, d.priorityClass = pod.NodeSelector, pod.Tolerations, pod.PriorityClassName
+	d.nodeSelector, d.tolerations = pod.NodeSelector, pod.Tolerations
 	for _, c := range pod.TopologySpreadConstraints {
 		c.LabelSelector, c.MatchLabelKeys = nil, nil // the manifest's own
 		d.spread = append(d.spread, c)
@@ -178,6 +177,9 @@ func (d *design) like(source *appsv1.StatefulSet, spec sandbox.Spec) (corev1.Con
 	}
 
 	var left []string
+	if pod.PriorityClassName != "" { // With that of production a drill would push production out.
+		left = append(left, "priority class "+pod.PriorityClassName)
+	}
 	if pod.Affinity != nil {
 		left = append(left, "affinity")
 	}

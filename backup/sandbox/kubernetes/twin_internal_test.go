@@ -115,12 +115,12 @@ func TestDesignIsATwin(t *testing.T) {
 		{"class", *set.Spec.VolumeClaimTemplates[0].Spec.StorageClassName, "gp3"},
 		{"size", set.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage().String(), "32Gi"},
 		{"quota of storage", m.quota.Spec.Hard.Name(corev1.ResourceRequestsStorage, resource.BinarySI).String(), "64Gi"},
-		{"priority class", pod.PriorityClassName, "high"}, {"pull secret", pod.ImagePullSecrets[0].Name, "prod.registry"}, {"node selector", pod.NodeSelector["pool"], "db"},
+		{"priority class", pod.PriorityClassName, ""}, {"pull secret", pod.ImagePullSecrets[0].Name, "prod.registry"}, {"node selector", pod.NodeSelector["pool"], "db"},
 		{"toleration", pod.Tolerations[0].Key, "db"}, {"spread over", pod.TopologySpreadConstraints[0].TopologyKey, corev1.LabelTopologyZone},
 		{"spread of", pod.TopologySpreadConstraints[0].LabelSelector.MatchLabels[labelApp], app},
 		{"notes", strings.Join(d.notes, "\n"), `made like the StatefulSet prod/weaviate
 the source is to have the pods weaviate-0, weaviate-1, weaviate-2, and the backup is restored into the nodes weaviate-0, weaviate-1
-not taken over from the source: affinity, init container configure-sysctl, container proxy, volume weaviate-config, command line
+not taken over from the source: priority class high, affinity, init container configure-sysctl, container proxy, volume weaviate-config, command line
 variables not taken over from the source: ASYNC_REPLICATION_FREQUENCY, AUTHENTICATION_OIDC_ENABLED, AWS_ACCESS_KEY_ID, BACKUP_GCS_BUCKET, ENABLE_CLEANUP_UNFINISHED_BACKUPS, HNSW_GEO_INDEX_EF, ` +
 			`OFFLOAD_S3_BUCKET, OPENAI_APIKEY, OPERATIONAL_MODE, PROMETHEUS_MONITORING_PORT, QUERY_DEFAULTS_LIMIT, REINDEX_INDEXES_AT_STARTUP, SENTRY_DSN, TRANSFORMERS_INFERENCE_API, USE_GOOGLE_AUTH, ` +
 			`all of the config map more`},
@@ -148,7 +148,7 @@ func TestDesignIsOverridden(t *testing.T) {
 		d.nodeSelector["pool"] != "drills" || d.tolerations[0].Key != "drills" || d.priorityClass != "low" || len(d.spread) != 1 || d.spread[0].TopologyKey != corev1.LabelHostname || !slices.Equal(d.pullSecrets, o.PullSecrets) {
 		t.Errorf("%+v", d)
 	}
-	const note = "not as the source has it, but as the configuration says: image, pull_secrets, env, cpu, memory, storage_class, size, node_selector, tolerate, priority_class, spread_over"
+	const note = "not as the source has it, but as the configuration says: image, pull_secrets, env, cpu, memory, storage_class, size, node_selector, tolerate, spread_over"
 	if !slices.Contains(d.notes, note) || !slices.Contains(d.notes, "the source's image is mirror.example/weaviate:1.38.5, the sandbox's i:1") {
 		t.Errorf("notes: %q", d.notes)
 	}

@@ -28,7 +28,7 @@ func (p place) Examine(_ context.Context, spec sandbox.Spec) ([]sandbox.Check, e
 	case err != nil:
 		version.Result, version.Detail = sandbox.Unknown, fmt.Sprintf("what version it is, only its start will tell: %v", err)
 	case has != spec.Version:
-		version.Result, version.Detail = sandbox.Fail, fmt.Sprintf("%s is Weaviate %s", bin, has)
+		version.Result, version.Detail, version.Err = sandbox.Fail, fmt.Sprintf("%s is Weaviate %s", bin, has), sandbox.ErrVersion
 		version.Remedy = fmt.Sprintf("set sandbox.process.binary to a weaviate-server of version %s, or sandbox.version to %s to drill an upgrade", spec.Version, has)
 	default:
 		version.Detail = "so says its build information"
