@@ -5,16 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -368,15 +364,15 @@ func TestUnknownCluster(t *testing.T) {
 // TestCut ends every connection to the API server, and lets none through for some seconds, as its restart does.
 func TestCut(t *testing.T) {
 	o := options(t)
-	wire := newWire(t, o.Kubeconfig)
-	o.Kubeconfig = wire.kubeconfig
+	wire := servertest.NewWire(t, o.Kubeconfig)
+	o.Kubeconfig = wire.Kubeconfig
 	_, b := servertest.Source(t)
 	spec := sandboxtest.Spec(t, b, "node1")
 	i := up(t, o, spec)
 	c := dial(t, i)
 	_, err := c.Meta(t.Context())
 	check(t, err)
-	wire.cut()
+	wire.Cut()
 	asked := make(chan error, 1)
 	go func() { // a connection opened now waits
 		_, err := weaviate.Dial(t.Context(), i.Endpoint())
@@ -387,7 +383,7 @@ func TestCut(t *testing.T) {
 		t.Errorf("with the wire cut: %v", err)
 	case <-time.After(3 * time.Second):
 	}
-	wire.mend()
+	wire.Mend()
 	check(t, <-asked)
 	if _, err := c.Meta(t.Context()); err != nil {
 		t.Errorf("REST over the mended wire: %v", err)
@@ -396,83 +392,12 @@ func TestCut(t *testing.T) {
 	if _, err := again.Nodes(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wire.cut()
-	time.AfterFunc(2*time.Second, wire.mend)
+	wire.Cut()
+	time.AfterFunc(2*time.Second, wire.Mend)
 	check(t, i.Down(t.Context()))
 	if l := left(t, spec.DrillID); len(l) > 0 {
 		t.Errorf("still there: %v", l)
 	}
-}
-
-// wire stands between a client and the API server.
-type wire struct {
-	kubeconfig string
-	server     string
-	sync.Mutex
-	down  bool
-	conns []net.Conn
-}
-
-func newWire(t *testing.T, kubeconfig string) *wire {
-	t.Helper()
-	config, err := clientcmd.LoadFromFile(kubeconfig)
-	check(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
-	w := &wire{kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	cluster := config.Clusters[config.Contexts[config.CurrentContext].Cluster]
-	server, err := url.Parse(cluster.Server)
-	check(t, err)
-	w.server = server.Host
-	cluster.Server, cluster.TLSServerName = "https://"+listener.Addr().String(), server.Hostname()
-	check(t, clientcmd.WriteToFile(*config, w.kubeconfig))
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go w.carry(conn)
-		}
-	}()
-	return w
-}
-
-func (w *wire) carry(in net.Conn) {
-	out, err := net.Dial("tcp", w.server)
-	if err != nil {
-		_ = in.Close()
-		return
-	}
-	w.Lock()
-	w.conns = append(w.conns, in, out)
-	down := w.down
-	w.Unlock()
-	if down {
-		_ = in.Close()
-		_ = out.Close()
-		return
-	}
-	go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
-	_, _ = io.Copy(out, in)
-	_ = out.Close()
-}
-
-func (w *wire) cut() {
-	w.Lock()
-	defer w.Unlock()
-	w.down = true
-	for _, c := range w.conns {
-		_ = c.Close()
-	}
-	w.conns = nil
-}
-
-func (w *wire) mend() {
-	w.Lock()
-	defer w.Unlock()
-	w.down = false
 }
 
 // TestOnlyItsOwn makes namespaces that look like those of drills, and others that have expired.
