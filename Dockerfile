@@ -1,6 +1,6 @@
 # The image of weaviate-drill: the static binary, CA certificates, and nothing else that runs. "make image" makes the same one without a registry.
 #   docker build --build-arg VERSION=$(git describe --tags --always) -t weaviate-drill .
-FROM --platform=$BUILDPLATFORM golang:1.26.0-bookworm AS build
+FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
