@@ -73,7 +73,7 @@ func Create(ctx context.Context, conn *weaviate.Conn, b *bucket.Bucket, o Create
 	started, err := conn.CreateBackup(context.WithoutCancel(ctx), r)
 	if other := inProgress(err); other != "" {
 		logger(o.Log).Info("another backup is under way: following that one", "backup", other)
-		return Follow(ctx, conn, b, other, o)
+		return follow(ctx, conn, b, other, o, settleTimeout) // the server knows it, and may not have written of it yet
 	}
 	if errors.Is(err, weaviate.ErrUnreachable) {
 		return result, fmt.Errorf("%w; whether it was started is not known%s", err, afterCancel(ctx, conn, b, r.ID, r.Location))
@@ -89,8 +89,16 @@ func Create(ctx context.Context, conn *weaviate.Conn, b *bucket.Bucket, o Create
 
 // Follow follows a backup that is under way to its end, or tells how it ended. It never cancels it. Errors are those of Create, and ErrNoSuchBackup.
 func Follow(ctx context.Context, conn *weaviate.Conn, b *bucket.Bucket, id string, o CreateOptions) (CreateResult, error) {
+	return follow(ctx, conn, b, id, o, 0)
+}
+
+// follow gives the backup some time to be seen.
+func follow(ctx context.Context, conn *weaviate.Conn, b *bucket.Bucket, id string, o CreateOptions, patience time.Duration) (CreateResult, error) {
 	f := follower{conn: conn, bucket: b, options: o, location: o.Request.Location, result: CreateResult{ID: id, Attached: true, Posted: time.Now()}}
 	d, err := ReadDescriptor(ctx, b, id)
+	for began := time.Now(); errors.Is(err, ErrNoSuchBackup) && time.Since(began) < patience && sleep(ctx, closeLook) == nil; {
+		d, err = ReadDescriptor(ctx, b, id)
+	}
 	if err != nil {
 		return f.result, bucket.Explain(err)
 	}

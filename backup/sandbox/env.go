@@ -37,8 +37,9 @@ func (s Spec) Env(apiKey secret.Value) map[string]string {
 		// of Weaviate 1.38.5). So they are, but in ten years, of which a sandbox sees none.
 		"OBJECTS_TTL_DELETE_SCHEDULE":     "@every 87600h",
 		"OBJECTS_TTL_MINIMUM_DEFAULT_TTL": "0s",
-		// A replica that came back empty would be filled again from another, and nobody would see that it was lost.
-		"ASYNC_REPLICATION_DISABLED": "true",
+		// A replica that came back empty would be filled again from another, and nobody would see that it was lost. To switch this off altogether
+		// (ASYNC_REPLICATION_DISABLED) changes what the schema says of each collection, so the comparisons between replicas are put off.
+		"ASYNC_REPLICATION_FREQUENCY": "87600h",
 	})
 	if s.S3.Endpoint != "" {
 		env["BACKUP_S3_ENDPOINT"] = s.S3.Endpoint
