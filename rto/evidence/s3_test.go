@@ -151,6 +151,30 @@ func TestLostJournalIsNoticedInTheBackground(t *testing.T) {
 	}
 }
 
+// Whether a drill lives is a matter of the server's clock alone, and not known without it.
+func TestServerClock(t *testing.T) {
+	b := servertest.Bucket(t, "")
+	begin(t, openS3(t, b), "drill-1")
+	noneDead(t, openS3(t, b))
+	dated := func(date func(was time.Time) string) *Store {
+		return openS3(t, with(b, through(func(_ *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			answer, err := send()
+			if err == nil {
+				answer.Header.Set("Date", date(must(http.ParseTime(answer.Header.Get("Date")))))
+			}
+			return answer, err
+		})))
+	}
+	later := dated(func(was time.Time) string { return was.Add(5 * time.Minute).Format(http.TimeFormat) })
+	if dead, err := later.Dead(t.Context()); err != nil || len(dead) != 1 {
+		t.Errorf("five minutes later: %v %v", dead, err)
+	}
+	never := dated(func(time.Time) string { return "" })
+	if dead, err := never.Dead(t.Context()); len(dead) != 0 || err == nil || !strings.Contains(err.Error(), "sends no Date") {
+		t.Errorf("without a date: %v %v", dead, err)
+	}
+}
+
 // A server that passes over conditions gets no evidence. The client leaves them out here, which to the server's answer is the same.
 func TestServerWithoutConditions(t *testing.T) {
 	b := servertest.Bucket(t, "")
