@@ -254,9 +254,26 @@ type Policy struct {
 type Evidence struct {
 	// Folder of the records, and of the inventories of backups that later drills compare with. It is made when it is not there.
 	Dir string `yaml:"dir" jsonschema:"minLength=1"`
-	// Bucket and path to keep them in instead, with keys as under bucket. It must outlive the tool's pod, and is best not the bucket of the backups.
-	S3 *Bucket `yaml:"s3"`
+	// A bucket to keep them in instead, such as when the tool runs in a pod.
+	S3 *EvidenceBucket `yaml:"s3"`
 }
+
+// EvidenceBucket is a bucket that keeps records, and best not that of the backups.
+type EvidenceBucket struct {
+	// Name of the bucket.
+	Name string `yaml:"name" jsonschema:"required,title=bucket name"`
+	// Key prefix of all that is kept. In the bucket of the backups it must be another than theirs.
+	Path string `yaml:"path"`
+	// Region of the bucket. Default: AWS_REGION, or the shared AWS configuration.
+	Region string `yaml:"region"`
+	// Address of an S3-compatible server. Default: AWS.
+	Endpoint string `yaml:"endpoint" jsonschema:"title=URL"`
+	// Put the bucket's name into the path of requests, not into the host name. Most S3-compatible servers need it.
+	PathStyle bool `yaml:"path_style"`
+}
+
+// Options are what bucket.Open takes.
+func (b EvidenceBucket) Options() bucket.Options { return Bucket(b).Options() }
 
 // defaults are the values of keys that a document does not have.
 func defaults() *Config {
@@ -374,11 +391,7 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 	if o := c.Objectives; !o.ReviewBy.IsZero() && o.ReviewBy.Before(o.ApprovedOn) {
 		fault("objectives.review_by", "is before objectives.approved_on")
 	}
-	var besides []string
-	for _, f := range isolation {
-		besides = append(besides, f.Check)
-	}
-	if err := bucket.CheckWaivers(c.Policy.Waivers, besides...); err != nil {
+	if err := bucket.CheckWaivers(c.Policy.Waivers, isolationChecks()...); err != nil {
 		for line := range strings.Lines(err.Error()) {
 			fault("policy.waivers", "%s", strings.TrimSpace(line))
 		}

@@ -1,6 +1,8 @@
 package drill
 
 import (
+	"slices"
+
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 )
@@ -20,6 +22,15 @@ var isolation = map[string]bucket.Finding{
 		Check: "sandbox-network-policy", Title: "The cluster enforces network policies", Severity: bucket.Medium,
 		Remediation: "Install a network plugin that enforces NetworkPolicy; on Amazon EKS set enableNetworkPolicy of the add-on vpc-cni.", Reference: "https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html",
 	},
+}
+
+// isolationChecks are the ids of those findings.
+func isolationChecks() (ids []string) {
+	for _, f := range isolation {
+		ids = append(ids, f.Check)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 var statusOfProbe = map[sandbox.Result]bucket.Status{sandbox.Pass: bucket.Pass, sandbox.Fail: bucket.Fail, sandbox.Unknown: bucket.Unknown}

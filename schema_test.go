@@ -94,6 +94,10 @@ func makeSchema(t *testing.T) *jsonschema.Schema {
 		check := property(waiver, "check")
 		check.Enum = append(check.Enum, c.ID)
 	}
+	for _, id := range isolationChecks() {
+		check := property(waiver, "check")
+		check.Enum = append(check.Enum, id)
+	}
 	giveForms(t, s)
 	giveDefaults(s, reflect.ValueOf(*defaults()))
 	return s
