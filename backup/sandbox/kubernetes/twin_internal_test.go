@@ -121,7 +121,7 @@ func TestDesignIsATwin(t *testing.T) {
 		{"notes", strings.Join(d.notes, "\n"), `made like the StatefulSet prod/weaviate
 the source is to have the pods weaviate-0, weaviate-1, weaviate-2, and the backup is restored into the nodes weaviate-0, weaviate-1
 not taken over from the source: priority class high, affinity, init container configure-sysctl, container proxy, volume weaviate-config, command line
-variables not taken over from the source: ASYNC_REPLICATION_FREQUENCY, AUTHENTICATION_OIDC_ENABLED, AWS_ACCESS_KEY_ID, BACKUP_GCS_BUCKET, ENABLE_CLEANUP_UNFINISHED_BACKUPS, HNSW_GEO_INDEX_EF, ` +
+variables not taken over from the source: AUTHENTICATION_OIDC_ENABLED, AWS_ACCESS_KEY_ID, BACKUP_GCS_BUCKET, ENABLE_CLEANUP_UNFINISHED_BACKUPS, HNSW_GEO_INDEX_EF, ` +
 			`OFFLOAD_S3_BUCKET, OPENAI_APIKEY, OPERATIONAL_MODE, PROMETHEUS_MONITORING_PORT, QUERY_DEFAULTS_LIMIT, REINDEX_INDEXES_AT_STARTUP, SENTRY_DSN, TRANSFORMERS_INFERENCE_API, USE_GOOGLE_AUTH, ` +
 			`all of the config map more`},
 	} {
