@@ -29,6 +29,8 @@ func (i *Instance) ready(ctx context.Context, waiting func(string)) error {
 	running := false
 	for {
 		w, err := i.watch(ctx)
+		// Of several API servers one may not know yet of the role that was bound.
+		passes := lost(err) || apierrors.IsForbidden(err) && time.Since(answered) < settleRole
 		var cause string
 		switch {
 		case err == nil:
@@ -47,7 +49,7 @@ func (i *Instance) ready(ctx context.Context, waiting func(string)) error {
 			if hopeless {
 				return fmt.Errorf("%s%s", cause, i.lastWords(context.WithoutCancel(ctx), w))
 			}
-		case ctx.Err() == nil && (!lost(err) || time.Since(answered) > grace):
+		case ctx.Err() == nil && (!passes || time.Since(answered) > grace):
 			return err
 		default:
 			cause = err.Error()
