@@ -53,7 +53,7 @@ func TestKilledInEachPhase(t *testing.T) {
 		v.site = newSite(t, b, settings{source: source, kubeconfig: kubeconfig, sections: sections + "verify: {level: counts}"})
 		victims = append(victims, v)
 	}
-	before := snapshot(t, kubeconfig)
+	before := settled(t, kubeconfig)
 	atOnce := make(chan struct{}, 3)
 	var wait sync.WaitGroup
 	for i, v := range victims {
@@ -84,7 +84,7 @@ func TestKilledInEachPhase(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	after := snapshot(t, kubeconfig)
+	after := settled(t, kubeconfig)
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if after[name] != before[name] {
 			t.Errorf("%s is another: %s, and was %s", name, after[name], before[name])
@@ -115,6 +115,23 @@ func foreign(t *testing.T, kubeconfig string) {
 	}
 }
 
+// settled is a snapshot of a cluster whose controllers have made, and removed, what follows from what was made and removed.
+func settled(t *testing.T, kubeconfig string) (now map[string]string) {
+	t.Helper()
+	// What is being deleted, such as the endpoints of a namespace that is gone, may still be on its way.
+	eventually(t, time.Minute, "no namespace is going", func() bool {
+		list, err := api(t, kubeconfig).CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+		check(t, err)
+		return !slices.ContainsFunc(list.Items, func(n corev1.Namespace) bool { return n.DeletionTimestamp != nil })
+	})
+	eventually(t, time.Minute, "nothing changes", func() bool {
+		was := now
+		now = snapshot(t, kubeconfig)
+		return maps.Equal(was, now)
+	})
+	return now
+}
+
 // snapshot has the identity and the generation of every object in the cluster, of every kind that can be listed: by them a change of what somebody wants shows, and not one of what the cluster itself
 // reports. Left out are what the cluster writes by itself all the time, and the leases, which are the drills' own.
 func snapshot(t *testing.T, kubeconfig string) map[string]string {
@@ -126,12 +143,6 @@ func snapshot(t *testing.T, kubeconfig string) map[string]string {
 	check(t, err)
 	client := dynamic.NewForConfigOrDie(config)
 	objects := map[string]string{}
-	// What is being deleted, such as the endpoints of a namespace that is gone, may still be on its way.
-	eventually(t, time.Minute, "no namespace is going", func() bool {
-		list, err := api(t, kubeconfig).CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
-		check(t, err)
-		return !slices.ContainsFunc(list.Items, func(n corev1.Namespace) bool { return n.DeletionTimestamp != nil })
-	})
 	for _, group := range kinds {
 		version, err := schema.ParseGroupVersion(group.GroupVersion)
 		check(t, err)
