@@ -9,10 +9,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/internal/secret"
@@ -22,18 +20,7 @@ import (
 // as is b for a caller who has only the rights of these statements, in which BUCKET stands for its name.
 func as(t *testing.T, b *bucket.Bucket, statements ...string) *bucket.Bucket {
 	t.Helper()
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion(b.Region))
-	if err != nil {
-		t.Fatal(err)
-	}
-	document := strings.ReplaceAll(`{"Version":"2012-10-17","Statement":[`+strings.Join(statements, ",")+`]}`, "BUCKET", b.Name)
-	out, err := sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = &b.Endpoint }).AssumeRole(t.Context(), &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:minio:iam:::role/drill"), RoleSessionName: aws.String("drill"), Policy: &document,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := out.Credentials
+	c := servertest.Session(t, strings.ReplaceAll(strings.Join(statements, ","), "BUCKET", b.Name))
 	return b.As(secret.New(*c.AccessKeyId), secret.New(*c.SecretAccessKey), secret.New(*c.SessionToken))
 }
 

@@ -11,10 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
@@ -73,18 +70,8 @@ func one(t testing.TB, list []report.Need, area, name string) report.Need {
 // session gives the environment of a caller who has only the rights of these statements on a bucket, for which BUCKET stands.
 func session(t testing.TB, b *bucket.Bucket, statements ...string) []string {
 	t.Helper()
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion(b.Region))
-	if err != nil {
-		t.Fatal(err)
-	}
-	document := strings.ReplaceAll(`{"Version":"2012-10-17","Statement":[`+strings.Join(statements, ",")+`]}`, "BUCKET", b.Name)
-	out, err := sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = &b.Endpoint }).AssumeRole(t.Context(), &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:minio:iam:::role/drill"), RoleSessionName: aws.String("drill"), Policy: &document,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []string{"AWS_ACCESS_KEY_ID=" + *out.Credentials.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *out.Credentials.SecretAccessKey, "AWS_SESSION_TOKEN=" + *out.Credentials.SessionToken}
+	c := servertest.Session(t, strings.ReplaceAll(strings.Join(statements, ","), "BUCKET", b.Name))
+	return []string{"AWS_ACCESS_KEY_ID=" + *c.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *c.SecretAccessKey, "AWS_SESSION_TOKEN=" + *c.SessionToken}
 }
 
 const (

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	drill "github.com/weaviate-drill/weaviate-drill"
@@ -42,15 +41,7 @@ func (d document) without(actions ...string) document {
 // assume gives credentials that may do what the document says and no more: MinIO's STS, whose role is a policy that is sent along.
 func assume(t testing.TB, d document) *types.Credentials {
 	t.Helper()
-	m := servertest.MinIO(t)
-	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &m.Endpoint, Credentials: credentials.NewStaticCredentialsProvider(m.AccessKey, m.SecretKey, "")})
-	out, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:aws:iam::111122223333:role/test"), RoleSessionName: aws.String("test"), Policy: aws.String(text(t, d.without(unknownToMinIO...))),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.Credentials
+	return servertest.SessionOf(t, text(t, d.without(unknownToMinIO...)))
 }
 
 // as is the bucket for somebody who may do what the document says.

@@ -20,7 +20,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -258,16 +257,7 @@ func TestLostAnswers(t *testing.T) {
 // as opens the bucket with temporary credentials that may do no more than the statements say.
 func as(t *testing.T, b *bucket.Bucket, statements ...string) *bucket.Bucket {
 	t.Helper()
-	o := b.Client.Options()
-	client := sts.New(sts.Options{Region: o.Region, Credentials: o.Credentials, BaseEndpoint: o.BaseEndpoint})
-	out, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:aws:iam::000000000000:role/drill"), RoleSessionName: aws.String("drill"),
-		Policy: aws.String(`{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := out.Credentials
+	c := servertest.Session(t, statements...)
 	return with(b, func(o *s3.Options) {
 		o.Credentials = credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
 	})
