@@ -240,6 +240,58 @@ type Verify struct {
 	MaxDifferences int `yaml:"max_differences" jsonschema:"minimum=1,maximum=1000000000"`
 	// How long the restored vector index may take to be complete.
 	IndexTimeout time.Duration `yaml:"index_timeout"`
+	// Questions of your own to the restored Weaviate, asked one after the other when the comparison is done.
+	Checks []CustomCheck `yaml:"checks"`
+}
+
+// CustomCheck is a question to the restored Weaviate, or a command that asks it.
+type CustomCheck struct {
+	// What the record and the reports call it.
+	Name string `yaml:"name" jsonschema:"required,minLength=1"`
+	// GraphQL query. What the sandbox has no services for, such as nearText, cannot be asked.
+	Query string `yaml:"query"`
+	// Path of a REST request below /v1, such as /objects?class=Order&limit=3.
+	Get string `yaml:"get" jsonschema:"title=path below /v1"`
+	// A program and its arguments, started without a shell. It finds the sandbox by WEAVIATE_URL, WEAVIATE_GRPC and WEAVIATE_API_KEY, and of the tool's environment only PATH, HOME, TMPDIR and LANG. Exit status 0 is a pass, any other a failure. The end of its output enters the record, without the key as it stands.
+	Command []string `yaml:"command" jsonschema:"minLength=1"`
+	// Place in the answer that is looked at. Default: for a query the list of the one collection in its Get, for a REST request the whole answer.
+	Path string `yaml:"path" jsonschema:"title=JSON path"`
+	// Expected: exactly this number, or a list as long as that.
+	Count *int64 `yaml:"count" jsonschema:"minimum=0,maximum=1000000000000"`
+	// Expected: at least this number, or a list as long as that.
+	Minimum int64 `yaml:"minimum" jsonschema:"minimum=1,maximum=1000000000000"`
+	// Expected: a list of the objects with these ids, in this order. A query must ask for _additional { id }.
+	IDs []string `yaml:"ids" jsonschema:"minLength=1"`
+	// The order of ids does not matter.
+	AnyOrder bool `yaml:"any_order"`
+	// Expected: this text. A value that is no text is compared as it stands in JSON, such as "42" or "true".
+	Equals *string `yaml:"equals"`
+	// After this time the check is given up, which is no pass. Default: 1m, which is also the most for a query or a REST request.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// check sees that there is one question, and one expectation where the question has an answer.
+func (c CustomCheck) check(at string, fault func(path, format string, args ...any)) {
+	count := func(given ...bool) (n int) {
+		for _, g := range given {
+			if g {
+				n++
+			}
+		}
+		return n
+	}
+	command, ids := len(c.Command) > 0, len(c.IDs) > 0
+	expectations := count(c.Count != nil, c.Minimum > 0, ids, c.Equals != nil)
+	switch {
+	case count(c.Query != "", c.Get != "", command) != 1:
+		fault(at, "needs exactly one of query, get and command")
+	case command && (expectations > 0 || c.Path != "" || c.AnyOrder):
+		fault(at, "has a command, whose exit status decides: path and expectations are for query and get")
+	case !command && expectations != 1:
+		fault(at, "needs exactly one expectation: count, minimum, ids or equals")
+	case c.AnyOrder && !ids:
+		fault(at+".any_order", "is only for ids")
+	}
 }
 
 // Policy says which findings fail a drill.
@@ -387,6 +439,15 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		if d <= 0 {
 			fault(path, "must be longer than 0s")
 		}
+	}
+	names := map[string]bool{}
+	for i, custom := range c.Verify.Checks {
+		at := fmt.Sprintf("verify.checks[%d]", i)
+		custom.check(at, fault)
+		if names[custom.Name] {
+			fault(at+".name", "is that of another check")
+		}
+		names[custom.Name] = true
 	}
 	if o := c.Objectives; !o.ReviewBy.IsZero() && o.ReviewBy.Before(o.ApprovedOn) {
 		fault("objectives.review_by", "is before objectives.approved_on")

@@ -418,7 +418,26 @@ func (r *run) verify(ctx context.Context) error {
 	case verify.Inconclusive:
 		r.record.Fail(evidence.Inconclusive, rto.Verify, result.Summary())
 	}
-	return nil
+	return r.ownChecks(ctx)
+}
+
+// ownChecks are the user's.
+func (r *run) ownChecks(ctx context.Context) error {
+	var checks []verify.Check
+	for _, c := range r.config.Verify.Checks {
+		checks = append(checks, verify.Check(c))
+	}
+	var err error
+	r.record.Checks, err = verify.RunChecks(ctx, r.restored, checks)
+	for _, c := range r.record.Checks {
+		switch c.Outcome {
+		case verify.CheckFail:
+			r.record.Fail(evidence.DataFailed, rto.Verify, fmt.Sprintf("check %s: %s", c.Name, c.Detail))
+		case verify.CheckUnknown:
+			r.record.Fail(evidence.Inconclusive, rto.Verify, fmt.Sprintf("check %s could not be carried out: %s", c.Name, c.Detail))
+		}
+	}
+	return err
 }
 
 // tryIsolation tries how isolated the sandbox is, where its kind can: a finding, as one of the bucket. It takes some seconds, and so stands beside the recovery.

@@ -31,6 +31,8 @@ var forms = map[string]jsonschema.Schema{
 	"host and port":         {Pattern: `^(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}$`, Examples: []any{"host.example:50051"}},
 	"quantity":              {Pattern: `^[0-9]+(\.[0-9]+)?(m|[kMGT]|[KMGT]i)?$`, Examples: []any{"500m", "4Gi"}},
 	"size":                  {Pattern: `^[0-9]+(\.[0-9]+)?[KMGT]iB?$`, Examples: []any{"4GiB"}},
+	"path below /v1":        {Pattern: `^/[^\s]*$`, Examples: []any{"/schema"}},
+	"JSON path":             {Pattern: `^([^.\[\]\s]+|\[[0-9]+\])(\[[0-9]+\])*(\.[^.\[\]\s]+(\[[0-9]+\])*)*$`, Examples: []any{"data.Get.Order[0].title"}},
 	"version":               {Pattern: `^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.-]+)?$`, Examples: []any{"1.38.5"}},
 	"bucket name":           {Pattern: `^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`, Examples: []any{"weaviate-backups"}},
 	"backup id":             {Pattern: `^[a-z0-9_-]+$`, Examples: []any{"drill-20261124-222655-k3f9x2"}},

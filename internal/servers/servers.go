@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/group"
 )
 
 // Process is one running server. It ends with the program that started it, however that ends (on Linux), unless it may outlive it.
@@ -38,7 +40,7 @@ func start(name, bin string, args, env []string, dir, logFile string, outlive bo
 	defer log.Close()
 	cmd := exec.Command(bin, args...) //nolint:noctx // it outlives the call that starts it
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, log, log
-	cmd.SysProcAttr = ownGroup(outlive)
+	cmd.SysProcAttr = group.Own(outlive)
 	p := &Process{Name: name, LogFile: logFile, cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {

@@ -76,6 +76,7 @@ type Record struct {
 	Archive      *backup.ArchiveResult   `json:"archive,omitempty"`
 	Restore      *backup.RestoreResult   `json:"restore,omitempty"`
 	Verification *verify.Result          `json:"verification,omitempty"`
+	Checks       []verify.CheckResult    `json:"checks,omitempty"` // the user's own
 
 	Timeline   rto.Timeline    `json:"timeline"`
 	Objectives *rto.Objectives `json:"objectives,omitempty"`

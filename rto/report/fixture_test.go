@@ -45,6 +45,10 @@ func drill(passed bool) *evidence.Record {
 			},
 			Verdicts: verify.Verdicts{Match: 5000}, CompletenessHorizon: began.Add(900 * time.Millisecond), FreshnessHorizon: began.Add(-30 * time.Second),
 		},
+		Checks: []verify.CheckResult{
+			{Name: "orders are there", Outcome: verify.CheckPass, Detail: "data.Aggregate.Order[0].meta.count has 2000", Took: 20 * time.Millisecond},
+			{Name: "application smoke test", Outcome: verify.CheckPass, Detail: "exit status 0", Output: "13 of 13 pages load", Took: 2 * time.Second},
+		},
 		Objectives: &rto.Objectives{RTO: 30 * time.Minute, RPO: 24 * time.Hour, Owner: "search team", ApprovedOn: date(2026, 3, 1), ReviewBy: date(2027, 3, 1), Allowance: 15 * time.Minute},
 		Notes:      []string{"restore_config.json of the drill was removed from the backup, where there had been none before", "the archive check was made at its default concurrency"},
 	}
@@ -107,12 +111,15 @@ func spoil(r *evidence.Record) {
 	v.Structure = []verify.StructureDifference{{
 		Kind: "schema", Where: "Article.vectorIndexConfig.ef", Source: "-1", Restored: "64", Verdict: verify.Unverifiable, Rule: "a setting carries no time, so one changed after the capture point looks the same",
 	}}
+	r.Checks[1].Outcome, r.Checks[1].Detail, r.Checks[1].Output = verify.CheckFail, "exit status 3", "12 of 13 pages load\n404 for /orders"
+	r.Checks = append(r.Checks, verify.CheckResult{Name: "owners", Outcome: verify.CheckUnknown, Detail: "it did not end within 1m0s", Took: time.Minute})
 	v.Unknown = []string{"Customer: tenant tenant-07 is inactive (COLD) on the source, where the tool activates nothing: their objects were not compared"}
 	r.Objectives.ReviewBy = date(2026, 10, 1)
 	r.Logs = []string{`{"action":"restore","level":"info","msg":"backup restored successfully"}`}
 	r.Fail(evidence.Policy, rto.Posture, "s3-versioning failed with severity high: versioning is suspended")
 	r.Fail(evidence.Policy, rto.Verify, "RPO 24 h missed: 26 h of writes would be lost")
 	r.Fail(evidence.DataFailed, rto.Archive, "1 chunk is not what it was: "+key)
+	r.Fail(evidence.DataFailed, rto.Verify, "check application smoke test: exit status 3")
 	r.Fail(evidence.DataFailed, rto.Verify, "1 of 5,000 objects is corrupt: Article "+corruptID)
 }
 

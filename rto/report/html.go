@@ -28,6 +28,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"human": rto.Human, "bytes": Bytes, "at": at, "day": day, "join": strings.Join, "reason": reasonLine, "place": place, "collection": collection, "what": what,
 	"count": count[int64], "len64": func(n int) string { return count(n) }, "percent": func(part float64) string { return fmt.Sprintf("%.2f%%", 100*part) },
 	"status": func(s bucket.Status) string { return statusTone(s).class() }, "verdict": func(v verify.Verdict) string { return verdictTone(v).class() },
+	"outcome": func(o verify.CheckOutcome) string { return outcomeTone(o).class() },
 }).Parse(pageSource))
 
 // mostObjects bounds the objects of the backup that a page lists: a backup can have 100,000, and the record has them all.
