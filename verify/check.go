@@ -214,10 +214,12 @@ func walk(tree any, path string) (any, bool) {
 	for part := range strings.SplitSeq(path, ".") {
 		name, indexes, _ := strings.Cut(part, "[")
 		if name != "" {
-			object, is := tree.(map[string]any)
-			if tree, is = object[name]; !is {
+			object, _ := tree.(map[string]any)
+			value, found := object[name]
+			if !found {
 				return nil, false
 			}
+			tree = value
 		}
 		if indexes == "" {
 			continue
