@@ -38,8 +38,9 @@ func (c *Config) BackupRequest(id string) weaviate.BackupRequest {
 // VerifyOptions are what the configuration says of a comparison.
 func (c *Config) VerifyOptions() verify.Options {
 	v := c.Verify
+	maxBad, _ := v.maxBad() // Validate has seen it
 	return verify.Options{
-		ClockSkew: v.ClockSkew, Level: v.Level, Sample: v.Sample, Seed: v.Seed, Concurrency: v.Concurrency, MaxRate: float64(v.MaxRate), MaxDifferences: v.MaxDifferences,
+		ClockSkew: v.ClockSkew, Level: v.Level, Sample: v.Sample, MaxBad: maxBad, Confidence: v.Confidence / 100, Seed: v.Seed, Concurrency: v.Concurrency, MaxRate: float64(v.MaxRate), MaxDifferences: v.MaxDifferences,
 	}
 }
 

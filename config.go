@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -224,10 +225,14 @@ type SandboxS3 struct {
 
 // Verify says what is compared, and how hard the source may be worked.
 type Verify struct {
-	// "counts": structure and exact counts; "sample": and a random subset of the objects; "full": and every object.
+	// "counts": structure and exact counts; "sample": and the ids and times of all objects, and the content of a random subset; "full": and every object.
 	Level string `yaml:"level" jsonschema:"enum=counts,enum=sample,enum=full"`
-	// Objects of each collection, for level sample.
+	// Objects drawn of each collection, for level sample. Default: 1000, or what max_bad asks for.
 	Sample int `yaml:"sample" jsonschema:"minimum=1,maximum=1000000000"`
+	// Instead of sample: as many objects as it takes so that, when none of those drawn is bad, at most this share of each collection is. 1%, 0.1% and 0.01% take 299, 2995 and 29956 objects with 95 percent confidence.
+	MaxBad string `yaml:"max_bad" jsonschema:"title=share"`
+	// Percent of confidence with which a sample bounds the share of bad objects.
+	Confidence float64 `yaml:"confidence" jsonschema:"minimum=50,maximum=99.9999"`
 	// Seed of the sample. 0: drawn, and recorded.
 	Seed uint64 `yaml:"seed" jsonschema:"minimum=0,maximum=18446744073709551615"`
 	// Ranges of objects read at once.
@@ -242,6 +247,15 @@ type Verify struct {
 	IndexTimeout time.Duration `yaml:"index_timeout"`
 	// Questions of your own to the restored Weaviate, asked one after the other when the comparison is done.
 	Checks []CustomCheck `yaml:"checks"`
+}
+
+// maxBad is max_bad as a number from 0 to 1; 0: none.
+func (v Verify) maxBad() (float64, error) {
+	if v.MaxBad == "" {
+		return 0, nil
+	}
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(v.MaxBad, "%"), 64)
+	return percent / 100, err
 }
 
 // CustomCheck is a question to the restored Weaviate, or a command that asks it.
@@ -333,7 +347,7 @@ func defaults() *Config {
 		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour},
 		Restore:  Restore{From: backup.InPlace, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
-		Verify:   Verify{Level: verify.LevelFull, Sample: 1000, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
+		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
 		Policy:   Policy{FailOn: bucket.High},
 		Evidence: Evidence{Dir: "evidence"},
 	}
@@ -439,6 +453,11 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		if d <= 0 {
 			fault(path, "must be longer than 0s")
 		}
+	}
+	if share, err := c.Verify.maxBad(); err != nil || c.Verify.MaxBad != "" && (share < 1e-6 || share > 0.5) {
+		fault("verify.max_bad", "takes a share from 0.0001%% to 50%%")
+	} else if share > 0 && c.Verify.Sample > 0 {
+		fault("verify.max_bad", "cannot be together with verify.sample: either says how many objects are drawn")
 	}
 	names := map[string]bool{}
 	for i, custom := range c.Verify.Checks {

@@ -95,7 +95,7 @@ func (c *Config) plannedComparison() string {
 	case "counts":
 		return "compare the schema and the exact counts"
 	case "sample":
-		return fmt.Sprintf("compare the schema, the counts, and %d random objects of each collection", c.Verify.Sample)
+		return fmt.Sprintf("compare the schema, the counts, the ids and times of all objects, and the content of %d random ones of each collection", c.VerifyOptions().Draws())
 	default:
 		return "compare the schema, the counts, and every object with all its vectors and properties, bit for bit"
 	}

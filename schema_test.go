@@ -31,6 +31,7 @@ var forms = map[string]jsonschema.Schema{
 	"host and port":         {Pattern: `^(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}$`, Examples: []any{"host.example:50051"}},
 	"quantity":              {Pattern: `^[0-9]+(\.[0-9]+)?(m|[kMGT]|[KMGT]i)?$`, Examples: []any{"500m", "4Gi"}},
 	"size":                  {Pattern: `^[0-9]+(\.[0-9]+)?[KMGT]iB?$`, Examples: []any{"4GiB"}},
+	"share":                 {Pattern: `^[0-9]{1,2}(\.[0-9]{1,6})?%$`, Examples: []any{"0.1%"}},
 	"path below /v1":        {Pattern: `^/[^\s]*$`, Examples: []any{"/schema"}},
 	"JSON path":             {Pattern: `^([^.\[\]\s]+|\[[0-9]+\])(\[[0-9]+\])*(\.[^.\[\]\s]+(\[[0-9]+\])*)*$`, Examples: []any{"data.Get.Order[0].title"}},
 	"version":               {Pattern: `^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.-]+)?$`, Examples: []any{"1.38.5"}},

@@ -21,9 +21,11 @@ import (
 // The levels of a comparison, each containing the one before.
 const (
 	LevelCounts = "counts" // structure and exact counts
-	LevelSample = "sample" // and a random subset of the objects
+	LevelSample = "sample" // and the ids and times of all objects, and the content of a random subset
 	LevelFull   = "full"   // and every object
 )
+
+const defaultConfidence = 0.95
 
 // Options say what is compared and how hard the servers are worked. The zero value compares everything, and explains no difference by time.
 type Options struct {
@@ -31,7 +33,9 @@ type Options struct {
 	CapturePoint time.Time
 	ClockSkew    time.Duration // margin of the time rules; 0: 1 s
 	Level        string        // default full
-	Sample       int           // objects of each collection, for level sample; 0: 1000
+	Sample       int           // objects drawn of each collection, for level sample; 0: as many as MaxBad asks for, else 1000
+	MaxBad       float64       // share of bad objects (0.001: one in a thousand) that a sample without one must rule out; 0: Sample says how many are drawn
+	Confidence   float64       // with which a sample bounds the share of bad objects; 0: 0.95
 	Seed         uint64        // of the sample; 0: drawn, and recorded in the result
 	Concurrency  int           // ranges compared at once; 0: 2
 	MaxRate      float64       // objects a second read from the source; 0: no bound
@@ -46,6 +50,14 @@ type Options struct {
 	Log      *slog.Logger // nil: silent
 }
 
+// Draws is how many objects of each collection level sample draws. Small collections are compared as a whole.
+func (o Options) Draws() int {
+	if o.Sample == 0 && o.MaxBad > 0 {
+		return SampleSize(cmp.Or(o.Confidence, defaultConfidence), o.MaxBad)
+	}
+	return cmp.Or(o.Sample, 1000)
+}
+
 func (o Options) withDefaults() (Options, error) {
 	o.Level = cmp.Or(o.Level, LevelFull)
 	if o.Level != LevelCounts && o.Level != LevelSample && o.Level != LevelFull {
@@ -54,8 +66,12 @@ func (o Options) withDefaults() (Options, error) {
 	if o.ClockSkew < 0 || o.Sample < 0 || o.Concurrency < 0 || o.MaxRate < 0 || o.MaxDifferences < 0 {
 		return o, errors.New("verify: a number in the options is negative")
 	}
+	o.Confidence = cmp.Or(o.Confidence, defaultConfidence)
+	if !(o.Confidence > 0 && o.Confidence < 1) || !(o.MaxBad >= 0 && o.MaxBad < 1) || o.MaxBad > 0 && o.Sample > 0 {
+		return o, fmt.Errorf("verify: confidence %g and largest share of bad objects %g must lie between 0 and 1, and the latter leaves no choice of the sample (%d)", o.Confidence, o.MaxBad, o.Sample)
+	}
 	o.ClockSkew = cmp.Or(o.ClockSkew, time.Second)
-	o.Sample = cmp.Or(o.Sample, 1000)
+	o.Sample = o.Draws()
 	o.Concurrency = cmp.Or(o.Concurrency, 2)
 	o.MaxDifferences = cmp.Or(o.MaxDifferences, 1000)
 	if o.Seed == 0 {
@@ -89,7 +105,7 @@ type comparison struct {
 
 // Compare holds the restored Weaviate against the source. The source is only read, at read consistency ONE, and no tenant of it is ever activated; tenants of the restored side are activated where
 // that is needed to read them. An error means that the comparison could not be carried out (a side unreachable, credentials refused, ctx ended); everything else, also what could not be
-// looked at, is in the result. Memory use depends on the concurrency and not on the amount of data.
+// looked at, is in the result. Memory use depends on the concurrency and the size of the sample, and not on the amount of data.
 func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*Result, error) {
 	o, err := o.withDefaults()
 	if err != nil {

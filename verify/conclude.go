@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
@@ -69,14 +70,14 @@ func (c *comparison) concludePart(ctx context.Context, p *part) error {
 	if p.incomplete || !p.onRestored {
 		return nil
 	}
-	if c.Level != LevelFull {
+	if c.Level == LevelCounts {
 		return c.concludeCounts(ctx, p)
 	}
-	if p.resRead != p.restoredCount {
-		c.differ("count", where, fmt.Sprint(p.sourceCount), fmt.Sprintf("counted %d, read %d", p.restoredCount, p.resRead), Corrupt,
+	if p.resSeen != p.restoredCount {
+		c.differ("count", where, fmt.Sprint(p.sourceCount), fmt.Sprintf("counted %d, read %d", p.restoredCount, p.resSeen), Corrupt,
 			"the restored side counts other objects than it can enumerate, though nothing writes to it: its storage is damaged")
 	}
-	if p.sourceRead == p.sourceCount || p.verdicts.Drift+p.verdicts.Unverifiable > 0 {
+	if p.sourceSeen == p.sourceCount || p.verdicts.Drift+p.verdicts.Unverifiable > 0 {
 		return nil
 	}
 	after, err := c.source.Count(ctx, p.collection, p.tenant)
@@ -88,13 +89,13 @@ func (c *comparison) concludePart(ctx context.Context, p *part) error {
 		return nil
 	}
 	if after == p.sourceCount {
-		c.differ("count", where, fmt.Sprintf("counted %d, read %d", p.sourceCount, p.sourceRead), fmt.Sprint(p.restoredCount), Unverifiable,
+		c.differ("count", where, fmt.Sprintf("counted %d, read %d", p.sourceCount, p.sourceSeen), fmt.Sprint(p.restoredCount), Unverifiable,
 			"the source counts other objects than it can enumerate, and no write was seen that explains it: the source itself may be damaged")
 	}
 	return nil
 }
 
-// concludeCounts judges two counts when not all objects were read. Counts carry no time, so a difference is only certain when the oldest of a few source objects is older than the
+// concludeCounts judges two counts when no objects were read. Counts carry no time, so a difference is only certain when the oldest of a few source objects is older than the
 // capture point while nothing at all came back.
 func (c *comparison) concludeCounts(ctx context.Context, p *part) error {
 	if p.sourceCount == p.restoredCount {
@@ -131,11 +132,25 @@ func (c *comparison) probe(ctx context.Context, p *part) (Verdicts, error) {
 	scan.Wait = c.throttle
 	err := merge(ctx, &firstPages{scan, 4}, none{}, func(a, b *weaviate.Object) {
 		verdict, _ := c.rules.judge(a, b, false)
-		v.add(verdict, 1)
+		v.add(verdict)
 	})
 	if err != nil && !fatal(err) {
 		c.unknown("%s: the source's objects could not be read: %v", p.where(), err)
 		return v, nil
 	}
 	return v, err
+}
+
+// firstPages ends a scan after so many pages.
+type firstPages struct {
+	pages
+	left int
+}
+
+func (f *firstPages) Next(ctx context.Context) ([]weaviate.Object, error) {
+	if f.left == 0 {
+		return nil, io.EOF
+	}
+	f.left--
+	return f.pages.Next(ctx)
 }

@@ -74,20 +74,20 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 }
 
 // add counts one verdict.
-func (v *Verdicts) add(verdict Verdict, n int64) {
+func (v *Verdicts) add(verdict Verdict) {
 	switch verdict {
 	case Match:
-		v.Match += n
+		v.Match++
 	case Drift:
-		v.Drift += n
+		v.Drift++
 	case Lost:
-		v.Lost += n
+		v.Lost++
 	case Corrupt:
-		v.Corrupt += n
+		v.Corrupt++
 	case Unexpected:
-		v.Unexpected += n
+		v.Unexpected++
 	case Unverifiable:
-		v.Unverifiable += n
+		v.Unverifiable++
 	}
 }
 

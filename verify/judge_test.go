@@ -156,7 +156,7 @@ func TestMergeJudgesEveryObjectOnce(t *testing.T) {
 			if x != nil && y == nil && x.Updated <= 1500 && verdict != Lost {
 				t.Fatalf("a missing object written at %d is %s", x.Updated, verdict)
 			}
-			verdicts.add(verdict, 1)
+			verdicts.add(verdict)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -80,8 +80,18 @@ func (c *comparison) counts(ctx context.Context, parts []*part) error {
 	return nil
 }
 
-// compareAll judges every object of every part, ranges in parallel.
+// compareAll judges every object of every part.
 func (c *comparison) compareAll(ctx context.Context, parts []*part) error {
+	return c.eachRange(ctx, parts, func(ctx context.Context, p *part, from, to uuid.UUID, ranges int64) error {
+		return c.compareRange(ctx, p, weaviate.Range{From: from, To: to}, ranges, func(t *tally, a, b *weaviate.Object) {
+			t.see(a, b)
+			t.judge(a, b)
+		})
+	})
+}
+
+// eachRange calls do for the ranges of all parts that are on the source, in parallel.
+func (c *comparison) eachRange(ctx context.Context, parts []*part, do func(ctx context.Context, p *part, from, to uuid.UUID, ranges int64) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(c.Concurrency)
 	for _, p := range parts {
@@ -93,52 +103,41 @@ func (c *comparison) compareAll(ctx context.Context, parts []*part) error {
 			if ctx.Err() != nil {
 				break
 			}
-			group.Go(func() error {
-				return c.compareRange(ctx, p, r[0], r[1], int64(len(ranges)), nil)
-			})
+			group.Go(func() error { return do(ctx, p, r[0], r[1], int64(len(ranges))) })
 		}
 	}
 	return group.Wait()
 }
 
-// compareRange judges the objects with from <= id < to, except those that skip holds (which then holds the others too).
-func (c *comparison) compareRange(ctx context.Context, p *part, from, to uuid.UUID, ranges int64, skip map[uuid.UUID]bool) error {
+// compareRange hands the objects of a part that lie in r, which holds about one in so many of them, to each.
+func (c *comparison) compareRange(ctx context.Context, p *part, r weaviate.Range, oneIn int64, each func(t *tally, a, b *weaviate.Object)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	t := tally{comparison: c, part: p}
-	source := c.source.Scan(weaviate.Range{
-		Collection: p.collection, Tenant: p.tenant, From: from, To: to, Expect: p.sourceCount / ranges, REST: p.rest, Size: p.sourceSize,
-	})
+	side := func(conn *weaviate.Conn, count int64, size *weaviate.Size) *weaviate.Scanner {
+		r.Collection, r.Tenant, r.REST, r.Expect = p.collection, p.tenant, p.rest, count/oneIn
+		if !r.IDs {
+			r.Size = size
+		}
+		return conn.Scan(r)
+	}
+	source := side(c.source, p.sourceCount, p.sourceSize)
 	source.Wait = c.throttle
 	var restored pages = none{}
 	restoredBytes := func() int64 { return 0 }
 	if p.onRestored {
-		s := c.restored.Scan(weaviate.Range{
-			Collection: p.collection, Tenant: p.tenant, From: from, To: to, Expect: p.restoredCount / ranges, REST: p.rest, Size: p.restoredSize,
-		})
+		s := side(c.restored, p.restoredCount, p.restoredSize)
 		restored, restoredBytes = s, func() int64 { return s.Bytes }
 	}
-	err := merge(ctx, source, restored, func(a, b *weaviate.Object) {
-		if skip != nil {
-			o := a
-			if o == nil {
-				o = b
-			}
-			if skip[o.ID] {
-				return
-			}
-			skip[o.ID] = true
-		}
-		t.judge(a, b)
-	})
+	err := merge(ctx, source, restored, func(a, b *weaviate.Object) { each(&t, a, b) })
 	t.bytes = source.Bytes + restoredBytes()
 	t.flush()
-	var side *sideError
-	if err == nil || !errors.As(err, &side) || fatal(err) {
+	var unread *sideError
+	if err == nil || !errors.As(err, &unread) || fatal(err) {
 		return err
 	}
-	c.unreadable(p, side)
+	c.unreadable(p, unread)
 	return nil
 }
 
@@ -177,7 +176,9 @@ type tally struct {
 	part                 *part
 	verdicts             Verdicts
 	bad, drift           []Difference
+	sourceSeen, resSeen  int64
 	sourceRead, resRead  int64
+	done                 int64
 	vectors, bytes       int64
 	oldest               int64
 	newestSource, newest int64
@@ -187,10 +188,25 @@ type tally struct {
 // flushEvery bounds what a tally holds and how long the progress stands still.
 const flushEvery = 4096
 
-func (t *tally) judge(a, b *weaviate.Object) {
+// see counts what the sides hold.
+func (t *tally) see(a, b *weaviate.Object) {
+	if a != nil {
+		t.sourceSeen++
+		t.done++
+	}
+	if b != nil {
+		t.resSeen++
+	}
+	if t.sinceFlush++; t.sinceFlush >= flushEvery {
+		t.flush()
+	}
+}
+
+// judge gives the verdict on one object.
+func (t *tally) judge(a, b *weaviate.Object) Verdict {
 	equal := a != nil && b != nil && a.Equal(b)
 	verdict, rule := t.rules.judge(a, b, equal)
-	t.verdicts.add(verdict, 1)
+	t.verdicts.add(verdict)
 	if a != nil {
 		t.sourceRead++
 		t.newestSource = max(t.newestSource, a.Updated)
@@ -216,15 +232,15 @@ func (t *tally) judge(a, b *weaviate.Object) {
 			t.bad = append(t.bad, describe(t.part, a, b, verdict, rule))
 		}
 	}
-	if t.sinceFlush++; t.sinceFlush >= flushEvery {
-		t.flush()
-	}
+	return verdict
 }
 
 func (t *tally) flush() {
 	c := t.comparison
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	t.part.sourceSeen += t.sourceSeen
+	t.part.resSeen += t.resSeen
 	t.part.sourceRead += t.sourceRead
 	t.part.resRead += t.resRead
 	t.part.verdicts.sum(t.verdicts)
@@ -236,8 +252,8 @@ func (t *tally) flush() {
 	c.newest[0], c.newest[1] = max(c.newest[0], t.newestSource), max(c.newest[1], t.newest)
 	c.bad = append(c.bad, t.bad[:min(len(t.bad), c.MaxDifferences-len(c.bad))]...)
 	c.drift = append(c.drift, t.drift[:min(len(t.drift), c.MaxDifferences-len(c.drift))]...)
-	c.done += t.sourceRead
-	if c.Progress != nil && t.sourceRead > 0 {
+	c.done += t.done
+	if c.Progress != nil && t.done > 0 {
 		c.Progress(c.done, max(c.done, c.total))
 	}
 	*t = tally{comparison: c, part: t.part}

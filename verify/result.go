@@ -60,17 +60,33 @@ type Collection struct {
 	Tenants       int      `json:"tenants,omitempty"`
 	SourceCount   int64    `json:"sourceCount"` // as the server aggregates it, exact
 	RestoredCount int64    `json:"restoredCount"`
-	SourceRead    int64    `json:"sourceRead"` // objects that the comparison really read
+	SourceRead    int64    `json:"sourceRead"` // objects that were judged; at level sample those that were drawn, and those whose id or times differ
 	RestoredRead  int64    `json:"restoredRead"`
 	Verdicts      Verdicts `json:"verdicts"`
 }
 
-// Sampling says how a random subset was drawn. The zero value: every object was compared.
+// Sampling says how a random subset was drawn and what it proves. No Sampling: no subset was.
 type Sampling struct {
-	Requested int    `json:"requested"` // objects of each collection
-	Seed      uint64 `json:"seed"`
-	Drawn     int64  `json:"drawn"`  // objects really compared, over all collections
-	Method    string `json:"method"` // how they were drawn, and when that is uniform
+	Requested  int     `json:"requested"`            // objects of each collection
+	MaxBad     float64 `json:"maxBad,omitempty"`     // share of bad objects that the size was chosen by
+	Confidence float64 `json:"confidence,omitempty"` // of each of the bounds
+	Seed       uint64  `json:"seed"`
+	Drawn      int64   `json:"drawn"`                // objects whose content was compared, over all collections
+	Method     string  `json:"method"`               // how they were drawn
+	Bounds     []Bound `json:"bounds,omitempty"`     // none for a collection of which something could not be read
+	Conclusion string  `json:"conclusion,omitempty"` // what can be concluded and what cannot
+}
+
+// Bound is what the sample of one collection proves of its population: the objects whose id and times are the same on both sides, or all objects where all were compared, in both cases without those that
+// writes after the capture point explain. What the ids and times alone show, such as a lost object, is judged of every object and needs no bound.
+type Bound struct {
+	Collection string  `json:"collection"`
+	Population int64   `json:"population"`
+	Drawn      int64   `json:"drawn"`  // uniformly from the population
+	Bad        int64   `json:"bad"`    // of the drawn
+	Extra      int64   `json:"extra"`  // compared besides, one of a tenant, and left out of the bound
+	MaxBad     float64 `json:"maxBad"` // share of the population that is bad at most; exact when all was drawn
+	known      bool
 }
 
 // Result is everything a comparison found.

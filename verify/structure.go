@@ -23,7 +23,8 @@ type part struct {
 	restoredCount          int64
 	sourceSize             *weaviate.Size
 	restoredSize           *weaviate.Size
-	sourceRead, resRead    int64 // under comparison.mu
+	sourceSeen, resSeen    int64 // objects that the enumeration gave; under comparison.mu, as the next three
+	sourceRead, resRead    int64 // of them, those that were judged
 	verdicts               Verdicts
 	incomplete             bool   // a range could not be read
 	missing                string // rule for a whole part that was not restored, when it is lost

@@ -40,6 +40,8 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 		{"no such backup", nil, []string{"run", "--backup-id", "not-there"}, evidence.Usage, []string{"not-there", "no such backup"}},
 		{"bad backup id", nil, []string{"run", "--backup-id", "Not There"}, evidence.Usage, []string{"backup.id: takes a backup id"}},
 		{"unknown level", nil, []string{"run", "--level", "most"}, evidence.Usage, []string{"verify.level: takes one of counts, sample, full"}},
+		{"no share", nil, []string{"run", "--max-bad", "0.1"}, evidence.Usage, []string{"verify.max_bad: takes a share such as 0.1%"}},
+		{"confidence beyond all", nil, []string{"run", "--max-bad", "1%", "--confidence", "100"}, evidence.Usage, []string{"verify.confidence: takes a number from 50 to 99.9999"}},
 		{"no sandbox to verify", nil, []string{"verify"}, evidence.Usage, []string{"sandbox.external"}},
 		{"sandbox binary missing", map[string]string{"sandbox": "\n  kind: process\n  process:\n    binary: /nonexistent/weaviate"}, []string{"run"}, evidence.NotCarriedOut, []string{"/nonexistent/weaviate"}},
 	} {

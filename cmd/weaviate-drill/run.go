@@ -12,14 +12,13 @@ import (
 	drill "github.com/weaviate-drill/weaviate-drill"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/rto/report"
+	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
 type runOptions struct {
 	backupID string
 	version  string
-	level    string
-	sample   int
-	seed     uint64
+	compare  comparisonFlags
 	dryRun   bool
 	keep     bool
 	reports  []string
@@ -37,7 +36,7 @@ RPO against the documented objectives, removes the sandbox, and stores a record 
 The production backup is not changed. What a restore writes beside it is removed again.`,
 		Example: `  weaviate-drill run
   weaviate-drill run --backup-id latest --report drill.html --report drill.xml
-  weaviate-drill run --level sample --sample 3000
+  weaviate-drill run --confidence 99 --max-bad 0.01%
   weaviate-drill run --backup-id latest --weaviate-version 1.38.12
   weaviate-drill run --dry-run`,
 		Args: cobra.NoArgs,
@@ -48,14 +47,7 @@ The production backup is not changed. What a restore writes beside it is removed
 			}
 			override(o.backupID, &cfg.Backup.ID)
 			override(o.version, &cfg.Sandbox.Version)
-			override(o.level, &cfg.Verify.Level)
-			override(o.seed, &cfg.Verify.Seed)
-			if o.sample > 0 {
-				cfg.Verify.Sample = o.sample
-				if o.level == "" {
-					cfg.Verify.Level = "sample"
-				}
-			}
+			o.compare.override(&cfg.Verify)
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
@@ -78,13 +70,43 @@ The production backup is not changed. What a restore writes beside it is removed
 	flags := c.Flags()
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of an existing backup to drill, \"latest\", or \"new\"")
 	flags.StringVar(&o.version, "weaviate-version", "", "restore into Weaviate `version` instead of the backup's own: the drill of an upgrade")
-	flags.StringVar(&o.level, "level", "", "`level` of the comparison: counts, sample, full")
-	flags.IntVar(&o.sample, "sample", 0, "compare `n` random objects of each collection instead of all")
-	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the sample, to draw the same one again")
+	o.compare.add(c)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done and which permissions it needs, and change nothing")
 	flags.BoolVar(&o.keep, "keep-on-failure", false, "leave the sandbox up when the drill does not pass; it holds production data")
 	flags.StringArrayVar(&o.reports, "report", nil, "also write the report to `file`: "+extensionList()+" (may be repeated)")
 	return c
+}
+
+// comparisonFlags are those of the commands that compare.
+type comparisonFlags struct {
+	level      string
+	sample     int
+	maxBad     string
+	confidence float64
+	seed       uint64
+}
+
+func (f *comparisonFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.level, "level", "", "`level` of the comparison: counts, sample, full")
+	flags.IntVar(&f.sample, "sample", 0, "compare the content of `n` random objects of each collection instead of all")
+	flags.StringVar(&f.maxBad, "max-bad", "", "compare as many random objects as it takes to bound the `share` of bad ones, such as 0.1%")
+	flags.Float64Var(&f.confidence, "confidence", 0, "confidence of that bound in `percent` (default 95)")
+	flags.Uint64Var(&f.seed, "seed", 0, "`seed` of the sample, to draw the same one again")
+	c.MarkFlagsMutuallyExclusive("sample", "max-bad")
+}
+
+// override puts what was given over the configuration. A sample that is asked for is taken, unless another level is.
+func (f *comparisonFlags) override(v *drill.Verify) {
+	if f.sample > 0 || f.maxBad != "" {
+		v.Sample, v.MaxBad = f.sample, f.maxBad
+	}
+	if f.sample > 0 || f.maxBad != "" || f.confidence != 0 {
+		v.Level = verify.LevelSample
+	}
+	override(f.level, &v.Level)
+	override(f.confidence, &v.Confidence)
+	override(f.seed, &v.Seed)
 }
 
 // finish prints the report of a drill, writes the files that were asked for, and gives the exit status.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
 func TestRun(t *testing.T) {
@@ -61,7 +62,7 @@ func TestRun(t *testing.T) {
 	}
 
 	t.Run("again, of the same backup", func(t *testing.T) {
-		again := s.do(t, "run", "--backup-id", "latest", "--sample", "50", "--seed", "7", "--output", "json", "--quiet")
+		again := s.do(t, "run", "--backup-id", "latest", "--max-bad", "5%", "--confidence", "90", "--seed", "7", "--output", "json", "--quiet")
 		again.wants(t, evidence.Passed)
 		if again.stderr != "" {
 			t.Errorf("--quiet prints %q", again.stderr)
@@ -72,6 +73,9 @@ func TestRun(t *testing.T) {
 		}
 		if printed.Backup.Created || printed.Backup.ID != record.Backup.ID || printed.Verification.Sampling.Seed != 7 || printed.Verification.Level != "sample" {
 			t.Errorf("%+v %+v", printed.Backup, printed.Verification.Sampling)
+		}
+		if p := printed.Verification.Sampling; p.Requested != verify.SampleSize(0.9, 0.05) || !strings.Contains(p.Conclusion, "with 90 % confidence at most ") {
+			t.Errorf("%+v", p)
 		}
 		for _, n := range printed.Notes {
 			if strings.Contains(n, "no inventory") {

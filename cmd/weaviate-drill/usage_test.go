@@ -52,6 +52,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"run", "--log-format", "xml"}, "--log-format xml is not known"},
 		{[]string{"run", "--config", "bad.yaml"}, "bukcet"},
 		{[]string{"backup", "show"}, "accepts 1 arg(s), received 0"},
+		{[]string{"run", "--sample", "9", "--max-bad", "1%"}, "none of the others can be"},
 		{[]string{"verify", "--backup-id", "a", "--capture-point", "b"}, "none of the others can be"},
 	} {
 		r := do(t, dir, tt.args...)

@@ -17,9 +17,7 @@ import (
 type verifyOptions struct {
 	backupID     string
 	capturePoint string
-	level        string
-	sample       int
-	seed         uint64
+	compare      comparisonFlags
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -38,9 +36,7 @@ one, both sides must be the same. The source is only read. Inactive tenants of t
 	flags := c.Flags()
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of the backup that was restored, or \"latest\"")
 	flags.StringVar(&o.capturePoint, "capture-point", "", "the `instant` whose writes were restored (RFC 3339)")
-	flags.StringVar(&o.level, "level", "", "`level` of the comparison: counts, sample, full")
-	flags.IntVar(&o.sample, "sample", 0, "compare `n` random objects of each collection instead of all")
-	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the sample, to draw the same one again")
+	o.compare.add(c)
 	c.MarkFlagsMutuallyExclusive("backup-id", "capture-point")
 	return c
 }
@@ -57,12 +53,7 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 	if cfg.Sandbox.External == nil {
 		return fmt.Errorf("%w: %s: sandbox.external is missing: it says where the restored Weaviate is", drill.ErrConfig, a.configFile)
 	}
-	override(o.level, &cfg.Verify.Level)
-	if o.sample > 0 && o.level == "" {
-		cfg.Verify.Level = verify.LevelSample
-	}
-	override(o.sample, &cfg.Verify.Sample)
-	override(o.seed, &cfg.Verify.Seed)
+	o.compare.override(&cfg.Verify)
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package document
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ func wanted(s *jsonschema.Schema) string {
 	default:
 		text := map[string]string{"integer": "a whole number", "number": "a number"}[t]
 		if s.Minimum != nil && s.Maximum != nil {
-			text += fmt.Sprintf(" from %s to %s", s.Minimum.RatString(), s.Maximum.RatString())
+			text += fmt.Sprintf(" from %s to %s", decimal(s.Minimum), decimal(s.Maximum))
 		}
 		return text
 	}
@@ -109,4 +110,13 @@ func hint(key, path string, s *jsonschema.Schema) string {
 		return "did you mean " + member(path, nearest) + "?"
 	}
 	return "known here: " + strings.Join(known, ", ")
+}
+
+// decimal writes a bound as the schema does, not as a fraction.
+func decimal(r *big.Rat) string {
+	if r.IsInt() {
+		return r.RatString()
+	}
+	f, _ := r.Float64()
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }

@@ -86,6 +86,7 @@ type Range struct {
 	Expect             int64     // about how many objects are in it, 0 when that is not known; only tunes the page size
 	Most               int       // objects in a page at the most; 0: MaxPage
 	REST               bool      // read over REST, for collections that need it (Collection.NeedsREST)
+	IDs                bool      // read ids and times and no content, always over gRPC; such objects have neither vectors nor properties
 	Size               *Size     // shared by the scans of a collection; nil: learnt anew
 }
 
@@ -141,7 +142,8 @@ func (s *Scanner) Next(ctx context.Context) ([]Object, error) {
 	}
 	s.Bytes += size
 	s.r.Size.observe(size, len(objects))
-	s.done = len(objects) < limit
+	last := len(objects) - 1
+	s.done = len(objects) < limit || s.r.To != (uuid.UUID{}) && Next(objects[last].ID) == s.r.To
 	for i := range objects {
 		if s.after != nil && bytes.Compare(objects[i].ID[:], s.after[:]) <= 0 {
 			return nil, fmt.Errorf("weaviate: scan of %s: %w: object %s came after %s, out of order",
@@ -171,7 +173,7 @@ func (s *Scanner) Next(ctx context.Context) ([]Object, error) {
 // is read in vain. What is left is estimated from how many objects lay in the part of the range behind, as if UUIDs were spread evenly; when they are not, only speed suffers.
 func (s *Scanner) limit() int {
 	limit := s.r.Size.page(pageBytes, firstPage)
-	if s.r.REST {
+	if s.r.REST && !s.r.IDs {
 		limit = s.r.Size.page(restBytes, firstREST)
 	}
 	if s.r.Most > 0 {
@@ -222,7 +224,7 @@ func Next(id uuid.UUID) uuid.UUID {
 }
 
 func (c *Conn) page(ctx context.Context, r Range, after *uuid.UUID, limit int) ([]Object, int64, error) {
-	if r.REST {
+	if r.REST && !r.IDs {
 		return c.pageREST(ctx, r, after, limit)
 	}
 	return c.pageGRPC(ctx, r, after, limit)
@@ -235,8 +237,8 @@ func (c *Conn) pageGRPC(ctx context.Context, r Range, after *uuid.UUID, limit in
 	one := pb.ConsistencyLevel_CONSISTENCY_LEVEL_ONE
 	req := &pb.SearchRequest{
 		Collection: r.Collection, Tenant: r.Tenant, Limit: uint32(limit), Uses_127Api: true, ConsistencyLevel: &one,
-		Metadata:   &pb.MetadataRequest{Uuid: true, Vector: true, CreationTimeUnix: true, LastUpdateTimeUnix: true},
-		Properties: &pb.PropertiesRequest{ReturnAllNonrefProperties: true},
+		Metadata:   &pb.MetadataRequest{Uuid: true, Vector: !r.IDs, CreationTimeUnix: true, LastUpdateTimeUnix: true},
+		Properties: &pb.PropertiesRequest{ReturnAllNonrefProperties: !r.IDs},
 	}
 	if after != nil {
 		req.After = after.String()

@@ -191,6 +191,9 @@ func verificationCases(v *verify.Result) (cases []testcase) {
 		}
 		cases = append(cases, entry)
 	}
+	if s := v.Sampling; s != nil && s.Conclusion != "" {
+		cases = append(cases, testcase{Name: "sample", Out: s.Conclusion})
+	}
 	for _, d := range v.Structure {
 		entry := testcase{Name: d.Kind + " " + d.Where}
 		problem := &result{Message: fmt.Sprintf("%s: source %s, restored %s", d.Verdict, d.Source, d.Restored), Type: string(d.Verdict), Text: d.Rule}

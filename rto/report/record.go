@@ -41,11 +41,18 @@ func judge(r *evidence.Record) verdict {
 	return verdict{strings.ToUpper(r.Status.String()), "This version of the tool does not know that status.", warn}
 }
 
-// compared says in one sentence what a comparison rests on.
+// compared says what a comparison rests on and, of a sample, what it proves.
 func compared(v *verify.Result) string {
 	if v == nil {
 		return "Its content was not compared."
 	}
+	if s := v.Sampling; s != nil && s.Conclusion != "" {
+		return basis(v) + " Conclusion: " + s.Conclusion + "."
+	}
+	return basis(v)
+}
+
+func basis(v *verify.Result) string {
 	n := v.Verdicts
 	of := fmt.Sprintf("of %s, %s came back equal, bit for bit", number(n.Total(), "object"), count(n.Match))
 	switch {
@@ -54,7 +61,7 @@ func compared(v *verify.Result) string {
 	case len(v.Unknown) > 0:
 		return fmt.Sprintf("Not everything could be looked at; what was compared: %s.", of)
 	case v.Level == verify.LevelSample:
-		return fmt.Sprintf("A random sample was compared: %s.", of)
+		return fmt.Sprintf("A random sample was compared, and the ids and times of all objects: %s.", of)
 	case v.Level == verify.LevelFull:
 		return fmt.Sprintf("Every object was compared: %s.", of)
 	}

@@ -400,3 +400,16 @@ func TestEveryStatus(t *testing.T) {
 		}
 	}
 }
+
+// TestSampleSaysWhatItProves holds for a drill that passed, in every format.
+func TestSampleSaysWhatItProves(t *testing.T) {
+	r := drill(true)
+	const conclusion = "0 of 2995 drawn objects differ: with 95 % confidence at most 0.1 % of the objects of Article that came back are bad"
+	r.Verification.Level = verify.LevelSample
+	r.Verification.Sampling = &verify.Sampling{Requested: 2995, MaxBad: 0.001, Confidence: 0.95, Seed: 7, Drawn: 2995, Method: "somehow", Conclusion: conclusion}
+	for _, format := range Formats() {
+		if got := strings.Join(strings.Fields(render(t, format, r, Options{})), " "); !strings.Contains(got, conclusion) {
+			t.Errorf("%s does not say it:\n%s", format, got)
+		}
+	}
+}
