@@ -44,6 +44,15 @@ func (c *Config) VerifyOptions() verify.Options {
 	}
 }
 
+// OwnChecks are the user's.
+func (c *Config) OwnChecks() []verify.Check {
+	var checks []verify.Check
+	for _, own := range c.Verify.Checks {
+		checks = append(checks, verify.Check(own))
+	}
+	return checks
+}
+
 // objectives are those of the configuration, nil when it has none.
 func (c *Config) objectives() *rto.Objectives {
 	if c.Objectives == (rto.Objectives{}) {

@@ -423,12 +423,8 @@ func (r *run) verify(ctx context.Context) error {
 
 // ownChecks are the user's.
 func (r *run) ownChecks(ctx context.Context) error {
-	var checks []verify.Check
-	for _, c := range r.config.Verify.Checks {
-		checks = append(checks, verify.Check(c))
-	}
 	var err error
-	r.record.Checks, err = verify.RunChecks(ctx, r.restored, checks)
+	r.record.Checks, err = verify.RunChecks(ctx, r.restored, r.config.OwnChecks())
 	for _, c := range r.record.Checks {
 		switch c.Outcome {
 		case verify.CheckFail:

@@ -46,7 +46,7 @@ func (c *Config) Plan() Plan {
 		rto.Restore:     c.plannedRestore(),
 		rto.Index:       fmt.Sprintf("wait until every shard is loaded and its index complete, at most %s", c.Verify.IndexTimeout),
 		rto.FirstAnswer: "ask each collection for one object by cursor, by id and by vector: here the recovery clock stops",
-		rto.Verify:      c.plannedComparison(),
+		rto.Verify:      c.plannedComparison() + c.plannedChecks(),
 		rto.Teardown:    "remove the sandbox and what the restore wrote to the bucket",
 	}
 	var p Plan
@@ -99,6 +99,18 @@ func (c *Config) plannedComparison() string {
 	default:
 		return "compare the schema, the counts, and every object with all its vectors and properties, bit for bit"
 	}
+}
+
+// plannedChecks is empty without checks of the user's own.
+func (c *Config) plannedChecks() string {
+	if len(c.Verify.Checks) == 0 {
+		return ""
+	}
+	var names []string
+	for _, check := range c.Verify.Checks {
+		names = append(names, check.Name)
+	}
+	return "; then the checks " + strings.Join(names, ", ")
 }
 
 // permissions lists what was found to be needed on Weaviate 1.38.5 (RBAC) and by the S3 operations that each phase uses. The policies in deploy/iam grant exactly what it says of IAM.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
@@ -36,5 +37,27 @@ func TestOwnChecks(t *testing.T) {
 			}
 			s.nothingLeft(t)
 		})
+	}
+}
+
+// verifyWithOwnChecks asks the checks of a restored Weaviate that is running: their outcome is that of the command, and a dry run names them.
+func (s site) verifyWithOwnChecks(t *testing.T, external, id string) {
+	t.Helper()
+	const checks = "\n  level: counts\n  checks:\n    - {name: collections, get: /schema, path: classes, count: 3}"
+	for more, status := range map[string]evidence.Status{
+		"": evidence.Passed,
+		"\n    - {name: too many, get: /schema, path: classes, minimum: 4}": evidence.DataFailed,
+		"\n    - {name: absent, command: [./no-such-program]}":             evidence.Inconclusive,
+	} {
+		own := newSite(t, map[string]string{"sandbox": external, "backup": "\n  id: " + id, "verify": checks + more})
+		own.do(t, "verify", "--backup-id", id).wants(t, status, "Own checks", "collections")
+		var out struct {
+			Level  string
+			Checks []verify.CheckResult
+		}
+		if err := json.Unmarshal([]byte(own.do(t, "verify", "--backup-id", id, "-o", "json").stdout), &out); err != nil || out.Level != verify.LevelCounts || len(out.Checks) < 1 {
+			t.Errorf("%+v %v", out, err)
+		}
+		own.do(t, "run", "--dry-run").wants(t, evidence.Passed, "then the checks collections")
 	}
 }

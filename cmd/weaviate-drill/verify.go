@@ -26,7 +26,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use: "verify", Short: "Compare two Weaviates that are running",
 		Long: `Compares a restored Weaviate (sandbox.external in the configuration) with the source, and says of every difference
 whether writes after the backup explain it. The capture point comes from the backup (--backup-id) or is given; without
-one, both sides must be the same. The source is only read. Inactive tenants of the restored side are activated.`,
+one, both sides must be the same. The source is only read. Inactive tenants of the restored side are activated. The
+checks of the configuration (verify.checks) are asked of the restored side.`,
 		Example: `  weaviate-drill verify --backup-id latest
   weaviate-drill verify --capture-point 2026-11-24T03:00:00Z --level counts
   weaviate-drill verify                  # two Weaviates that nobody writes to`,
@@ -94,18 +95,30 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	a.close()
-	if err := report.Comparison(a.stdout, form, result, a.look()); err != nil {
+	checks, err := verify.RunChecks(c.Context(), restored, cfg.OwnChecks())
+	if err != nil {
 		return err
 	}
+	a.close()
+	if err := report.Comparison(a.stdout, form, result, checks, a.look()); err != nil {
+		return err
+	}
+	status := evidence.Passed
 	switch result.Outcome() {
 	case verify.Failed:
-		return outcome(evidence.DataFailed)
+		status = evidence.DataFailed
 	case verify.Inconclusive:
-		return outcome(evidence.Inconclusive)
-	default:
-		return nil
+		status = evidence.Inconclusive
 	}
+	for _, check := range checks {
+		switch check.Outcome {
+		case verify.CheckFail:
+			status = status.Worst(evidence.DataFailed)
+		case verify.CheckUnknown:
+			status = status.Worst(evidence.Inconclusive)
+		}
+	}
+	return outcome(status)
 }
 
 func (o verifyOptions) captured() (time.Time, error) {

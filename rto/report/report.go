@@ -87,9 +87,17 @@ func Check(w io.Writer, format string, catalogue backup.CatalogueResult, archive
 	})
 }
 
-// Comparison renders a comparison of two Weaviates.
-func Comparison(w io.Writer, format string, r *verify.Result, o Options) error {
-	return write(w, format, r, o, comparisonDocument)
+// comparison is the JSON of Comparison.
+type comparison struct {
+	*verify.Result
+	Checks []verify.CheckResult `json:"checks,omitempty"`
+}
+
+// Comparison renders a comparison of two Weaviates, and the user's own checks of the restored one.
+func Comparison(w io.Writer, format string, r *verify.Result, checks []verify.CheckResult, o Options) error {
+	return write(w, format, comparison{r, checks}, o, func(c comparison) document {
+		return append(comparisonDocument(c.Result), customSection(c.Checks))
+	})
 }
 
 // History renders the drills of a store, in the order given.

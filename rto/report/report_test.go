@@ -82,7 +82,7 @@ func TestListsGolden(t *testing.T) {
 		"findings":   func(w io.Writer, f string) error { return Findings(w, f, failed.Posture, Options{}) },
 		"backups":    func(w io.Writer, f string) error { return Backups(w, f, listings, Options{Width: 120}) },
 		"check":      func(w io.Writer, f string) error { return Check(w, f, *failed.Catalogue, failed.Archive, Options{}) },
-		"comparison": func(w io.Writer, f string) error { return Comparison(w, f, failed.Verification, Options{}) },
+		"comparison": func(w io.Writer, f string) error { return Comparison(w, f, failed.Verification, failed.Checks, Options{}) },
 		"history":    func(w io.Writer, f string) error { return History(w, f, entries, Options{Width: 120}) },
 	} {
 		for ext, format := range map[string]string{"txt": "table", "md": "markdown", "json": "json"} {
@@ -99,7 +99,7 @@ func TestListsGolden(t *testing.T) {
 	var empty bytes.Buffer
 	for _, write := range []func() error{
 		func() error { return Findings(&empty, "table", nil, Options{}) }, func() error { return Backups(&empty, "table", nil, Options{}) },
-		func() error { return History(&empty, "table", nil, Options{}) }, func() error { return Comparison(&empty, "table", nil, Options{}) },
+		func() error { return History(&empty, "table", nil, Options{}) }, func() error { return Comparison(&empty, "table", nil, nil, Options{}) },
 		func() error { return Check(&empty, "table", backup.CatalogueResult{}, nil, Options{}) },
 	} {
 		if err := write(); err != nil {
