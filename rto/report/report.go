@@ -87,15 +87,15 @@ func Check(w io.Writer, format string, catalogue backup.CatalogueResult, archive
 	})
 }
 
-// comparison is the JSON of Comparison.
-type comparison struct {
+// withChecks is the JSON of Comparison.
+type withChecks struct {
 	*verify.Result
 	Checks []verify.CheckResult `json:"checks,omitempty"`
 }
 
 // Comparison renders a comparison of two Weaviates, and the user's own checks of the restored one.
 func Comparison(w io.Writer, format string, r *verify.Result, checks []verify.CheckResult, o Options) error {
-	return write(w, format, comparison{r, checks}, o, func(c comparison) document {
+	return write(w, format, withChecks{r, checks}, o, func(c withChecks) document {
 		return append(comparisonDocument(c.Result), customSection(c.Checks))
 	})
 }
