@@ -47,15 +47,15 @@ func (s site) verifyWithOwnChecks(t *testing.T, external, id string) {
 	for more, status := range map[string]evidence.Status{
 		"": evidence.Passed,
 		"\n    - {name: too many, get: /schema, path: classes, minimum: 4}": evidence.DataFailed,
-		"\n    - {name: absent, command: [./no-such-program]}":             evidence.Inconclusive,
+		"\n    - {name: absent, command: [./no-such-program]}":              evidence.Inconclusive,
 	} {
 		own := newSite(t, map[string]string{"sandbox": external, "backup": "\n  id: " + id, "verify": checks + more})
 		own.do(t, "verify", "--backup-id", id).wants(t, status, "Own checks", "collections")
 		var out struct {
-			Level  string
+			Level  verify.Level
 			Checks []verify.CheckResult
 		}
-		if err := json.Unmarshal([]byte(own.do(t, "verify", "--backup-id", id, "-o", "json").stdout), &out); err != nil || out.Level != verify.LevelCounts || len(out.Checks) < 1 {
+		if err := json.Unmarshal([]byte(own.do(t, "verify", "--backup-id", id, "-o", "json").stdout), &out); err != nil || out.Level != "counts" || len(out.Checks) < 1 {
 			t.Errorf("%+v %v", out, err)
 		}
 		own.do(t, "run", "--dry-run").wants(t, evidence.Passed, "then the checks collections")

@@ -79,11 +79,13 @@ func TestListsGolden(t *testing.T) {
 		{ID: "drill-2", Began: began.Add(time.Hour), Status: evidence.NotCarriedOut},
 	}
 	for name, write := range map[string]func(io.Writer, string) error{
-		"findings":   func(w io.Writer, f string) error { return Findings(w, f, failed.Posture, Options{}) },
-		"backups":    func(w io.Writer, f string) error { return Backups(w, f, listings, Options{Width: 120}) },
-		"check":      func(w io.Writer, f string) error { return Check(w, f, *failed.Catalogue, failed.Archive, Options{}) },
-		"comparison": func(w io.Writer, f string) error { return Comparison(w, f, failed.Verification, failed.Checks, Options{}) },
-		"history":    func(w io.Writer, f string) error { return History(w, f, entries, Options{Width: 120}) },
+		"findings": func(w io.Writer, f string) error { return Findings(w, f, failed.Posture, Options{}) },
+		"backups":  func(w io.Writer, f string) error { return Backups(w, f, listings, Options{Width: 120}) },
+		"check":    func(w io.Writer, f string) error { return Check(w, f, *failed.Catalogue, failed.Archive, Options{}) },
+		"comparison": func(w io.Writer, f string) error {
+			return Comparison(w, f, failed.Verification, failed.Checks, Options{})
+		},
+		"history": func(w io.Writer, f string) error { return History(w, f, entries, Options{Width: 120}) },
 	} {
 		for ext, format := range map[string]string{"txt": "table", "md": "markdown", "json": "json"} {
 			var b bytes.Buffer
