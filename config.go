@@ -225,8 +225,8 @@ type SandboxS3 struct {
 
 // Verify says what is compared, and how hard the source may be worked.
 type Verify struct {
-	// "counts": structure and exact counts; "sample": and the ids and times of all objects, and the content of a random subset; "full": and every object.
-	Level string `yaml:"level" jsonschema:"enum=counts,enum=sample,enum=full"`
+	// How much is compared. "structure": schema, aliases and tenants; "counts": and the exact counts; "sample": and the ids and times of all objects, and the content of a random subset; "full": and every object.
+	Level verify.Level `yaml:"level" jsonschema:"enum=structure,enum=counts,enum=sample,enum=full"`
 	// Objects drawn of each collection, for level sample. Default: 1000, or what max_bad asks for.
 	Sample int `yaml:"sample" jsonschema:"minimum=1,maximum=1000000000"`
 	// Instead of sample: as many objects as it takes so that, when none of those drawn is bad, at most this share of each collection is. 1%, 0.1% and 0.01% take 299, 2995 and 29956 objects with 95 percent confidence.

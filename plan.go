@@ -10,6 +10,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
 // Plan is what a run with a configuration would do, and what it needs to be allowed to. Making it asks nothing of anybody.
@@ -91,14 +92,12 @@ func (c *Config) plannedRestore() string {
 }
 
 func (c *Config) plannedComparison() string {
-	switch c.Verify.Level {
-	case "counts":
-		return "compare the schema and the exact counts"
-	case "sample":
-		return fmt.Sprintf("compare the schema, the counts, the ids and times of all objects, and the content of %d random ones of each collection", c.VerifyOptions().Draws())
-	default:
-		return "compare the schema, the counts, and every object with all its vectors and properties, bit for bit"
+	level := c.Verify.Level
+	does := "compare " + level.Compares()
+	if level == verify.LevelSample {
+		does += fmt.Sprintf(": %d objects of each collection", c.VerifyOptions().Draws())
 	}
+	return does
 }
 
 // plannedChecks is empty without checks of the user's own.

@@ -18,13 +18,6 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
-// The levels of a comparison, each containing the one before.
-const (
-	LevelCounts = "counts" // structure and exact counts
-	LevelSample = "sample" // and the ids and times of all objects, and the content of a random subset
-	LevelFull   = "full"   // and every object
-)
-
 const defaultConfidence = 0.95
 
 // Options say what is compared and how hard the servers are worked. The zero value compares everything, and explains no difference by time.
@@ -32,7 +25,7 @@ type Options struct {
 	// CapturePoint is the instant whose writes the backup holds (startedAt of backup_config.json). Zero: both sides must be the same.
 	CapturePoint time.Time
 	ClockSkew    time.Duration // margin of the time rules; 0: 1 s
-	Level        string        // default full
+	Level        Level         // default full
 	Sample       int           // objects drawn of each collection, for level sample; 0: as many as MaxBad asks for, else 1000
 	MaxBad       float64       // share of bad objects (0.001: one in a thousand) that a sample without one must rule out; 0: Sample says how many are drawn
 	Confidence   float64       // with which a sample bounds the share of bad objects; 0: 0.95
@@ -60,8 +53,8 @@ func (o Options) Draws() int {
 
 func (o Options) withDefaults() (Options, error) {
 	o.Level = cmp.Or(o.Level, LevelFull)
-	if o.Level != LevelCounts && o.Level != LevelSample && o.Level != LevelFull {
-		return o, fmt.Errorf("verify: level %q is not known: counts, sample or full", o.Level)
+	if !o.Level.Valid() {
+		return o, fmt.Errorf("verify: level %q is not known: it is one of %s", o.Level, LevelNames())
 	}
 	if o.ClockSkew < 0 || o.Sample < 0 || o.Concurrency < 0 || o.MaxRate < 0 || o.MaxDifferences < 0 {
 		return o, errors.New("verify: a number in the options is negative")
@@ -123,10 +116,10 @@ func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	switch o.Level {
-	case LevelFull:
+	switch {
+	case o.Level.AtLeast(LevelFull):
 		err = c.compareAll(ctx, parts)
-	case LevelSample:
+	case o.Level.AtLeast(LevelSample):
 		err = c.compareSample(ctx, parts)
 	}
 	if err != nil {
@@ -135,8 +128,10 @@ func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*
 	if err := c.conclude(ctx, parts); err != nil {
 		return nil, err
 	}
-	if err := c.shards(ctx); err != nil {
-		return nil, err
+	if o.Level.AtLeast(LevelCounts) {
+		if err := c.shards(ctx); err != nil {
+			return nil, err
+		}
 	}
 	r := c.result
 	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
@@ -154,7 +149,7 @@ func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*
 		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Kind, b.Kind))
 	})
 	slices.Sort(r.Unknown)
-	if o.Level == LevelFull && !c.partial {
+	if o.Level.AtLeast(LevelFull) && !c.partial {
 		if c.oldest > 0 {
 			r.CompletenessHorizon = time.UnixMilli(c.oldest - 1).UTC()
 		} else if c.newest[0] > 0 {

@@ -21,7 +21,7 @@ func (c *comparison) conclude(ctx context.Context, parts []*part) error {
 			continue
 		}
 		if absent := c.absent[p.collection]; absent != nil {
-			if c.Level != LevelFull && absent.verdicts.Lost == 0 {
+			if !c.Level.AtLeast(LevelFull) && absent.verdicts.Lost == 0 {
 				probed, err := c.probe(ctx, p)
 				if err != nil {
 					return err
@@ -44,6 +44,9 @@ func (c *comparison) conclude(ctx context.Context, parts []*part) error {
 // missingAsWhole says what became of a collection or tenant that was not restored. One whose every object was written after the capture point came into being after it.
 func (c *comparison) missingAsWhole(p *part, where string, count int64) {
 	source := fmt.Sprint(count, " objects")
+	if !c.Level.AtLeast(LevelCounts) {
+		source = "present"
+	}
 	switch {
 	case p.verdicts.Lost > 0:
 		c.differ(p.missingKind, where, source, "(missing)", Lost, p.missing)
@@ -57,7 +60,7 @@ func (c *comparison) missingAsWhole(p *part, where string, count int64) {
 func (c *comparison) concludePart(ctx context.Context, p *part) error {
 	where := p.where()
 	if p.missing != "" { // a tenant
-		if c.Level != LevelFull {
+		if !c.Level.AtLeast(LevelFull) {
 			probed, err := c.probe(ctx, p)
 			if err != nil {
 				return err
@@ -70,7 +73,10 @@ func (c *comparison) concludePart(ctx context.Context, p *part) error {
 	if p.incomplete || !p.onRestored {
 		return nil
 	}
-	if c.Level == LevelCounts {
+	switch {
+	case !c.Level.AtLeast(LevelCounts):
+		return nil
+	case !c.Level.AtLeast(LevelSample):
 		return c.concludeCounts(ctx, p)
 	}
 	if p.resSeen != p.restoredCount {

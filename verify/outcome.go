@@ -1,5 +1,7 @@
 package verify
 
+import "slices"
+
 // Outcome is what a comparison as a whole says.
 type Outcome string
 
@@ -11,7 +13,7 @@ const (
 )
 
 // Outcome judges a result. It passes only when something was compared and found equal, nothing is lost, corrupt or unexpected, and nothing is left
-// unverifiable or unknown. Zero collections, zero objects and nothing but drift are never a pass.
+// unverifiable or unknown. Zero collections, zero objects (above level structure, where none is asked for) and nothing but drift are never a pass.
 func (r *Result) Outcome() Outcome {
 	inconclusive := len(r.Unknown) > 0 || r.Verdicts.Unverifiable > 0
 	for _, d := range r.Structure {
@@ -25,17 +27,21 @@ func (r *Result) Outcome() Outcome {
 	if r.Verdicts.Bad() > 0 {
 		return Failed
 	}
-	if r.Level == LevelCounts {
-		var counted int64
-		for _, c := range r.Collections {
-			counted += min(c.SourceCount, c.RestoredCount)
-		}
-		inconclusive = inconclusive || counted == 0
-	} else {
-		inconclusive = inconclusive || r.Verdicts.Match == 0
-	}
-	if inconclusive {
+	if inconclusive || !r.compared() {
 		return Inconclusive
 	}
 	return Passed
+}
+
+// compared says whether there was anything, of what the level is about, that both sides have.
+func (r *Result) compared() bool {
+	if r.Level.AtLeast(LevelSample) {
+		return r.Verdicts.Match > 0
+	}
+	return slices.ContainsFunc(r.Collections, func(c Collection) bool {
+		if r.Level.AtLeast(LevelCounts) {
+			return c.SourceCount > 0 && c.RestoredCount > 0
+		}
+		return !slices.ContainsFunc(r.Structure, func(d StructureDifference) bool { return d.Kind == "collection" && d.Where == c.Name })
+	})
 }

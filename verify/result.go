@@ -58,7 +58,7 @@ type StructureDifference struct {
 type Collection struct {
 	Name          string   `json:"name"`
 	Tenants       int      `json:"tenants,omitempty"`
-	SourceCount   int64    `json:"sourceCount"` // as the server aggregates it, exact
+	SourceCount   int64    `json:"sourceCount"` // as the server aggregates it, exact; 0 for both sides at level structure, where nothing is counted
 	RestoredCount int64    `json:"restoredCount"`
 	SourceRead    int64    `json:"sourceRead"` // objects that were judged; at level sample those that were drawn, and those whose id or times differ
 	RestoredRead  int64    `json:"restoredRead"`
@@ -91,7 +91,7 @@ type Bound struct {
 
 // Result is everything a comparison found.
 type Result struct {
-	Level           string                `json:"level"` // counts, sample or full
+	Level           Level                 `json:"level"`
 	CapturePoint    time.Time             `json:"capturePoint"`
 	ClockSkew       time.Duration         `json:"clockSkew"` // margin of the time rules, in nanoseconds
 	Sampling        *Sampling             `json:"sampling,omitempty"`

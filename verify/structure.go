@@ -93,6 +93,9 @@ func (c *comparison) structure(ctx context.Context) ([]*part, error) {
 		}
 		parts = append(parts, more...)
 	}
+	if !c.Level.AtLeast(LevelCounts) {
+		return parts, nil
+	}
 	return parts, c.counts(ctx, parts)
 }
 
@@ -178,13 +181,13 @@ func (c *comparison) partsOf(ctx context.Context, a, b weaviate.Collection, onRe
 				"restored and not on the source: removed there after the capture point, or risen from an earlier removal")
 		}
 	}
-	if len(cold) > 0 {
+	if len(cold) > 0 && c.Level.AtLeast(LevelCounts) {
 		c.unknown("%s: %s inactive (COLD) on the source, where the tool activates nothing: their objects were not compared", a.Name, some(cold))
 	}
 	if len(offloaded) > 0 {
 		c.note("%s: %s offloaded or frozen on the source: their objects are not in a backup", a.Name, some(offloaded))
 	}
-	if len(activate) > 0 {
+	if len(activate) > 0 && c.Level.AtLeast(LevelCounts) {
 		if err := c.restored.ActivateTenants(ctx, a.Name, activate); err != nil {
 			return nil, &sideError{"restored", err}
 		}

@@ -88,7 +88,7 @@ type comparisonFlags struct {
 
 func (f *comparisonFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.level, "level", "", "`level` of the comparison: counts, sample, full")
+	flags.StringVar(&f.level, "level", "", "`level` of the comparison: "+verify.LevelNames())
 	flags.IntVar(&f.sample, "sample", 0, "compare the content of `n` random objects of each collection instead of all")
 	flags.StringVar(&f.maxBad, "max-bad", "", "compare as many random objects as it takes to bound the `share` of bad ones, such as 0.1%")
 	flags.Float64Var(&f.confidence, "confidence", 0, "confidence of that bound in `percent` (default 95)")
@@ -104,7 +104,7 @@ func (f *comparisonFlags) override(v *drill.Verify) {
 	if f.sample > 0 || f.maxBad != "" || f.confidence != 0 {
 		v.Level = verify.LevelSample
 	}
-	override(f.level, &v.Level)
+	override(verify.Level(f.level), &v.Level)
 	override(f.confidence, &v.Confidence)
 	override(f.seed, &v.Seed)
 }

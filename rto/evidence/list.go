@@ -20,7 +20,7 @@ type Entry struct {
 	Ended      time.Time       `json:"ended,omitzero"`
 	Status     Status          `json:"status"` // means nothing when Unreadable is set
 	Backup     string          `json:"backup,omitempty"`
-	Level      string          `json:"level,omitempty"` // of the verification; empty: there was none
+	Level      verify.Level    `json:"level,omitempty"` // of the verification; empty: there was none
 	Verdicts   verify.Verdicts `json:"verdicts"`
 	RTO        rto.Measured    `json:"rto"` // actual; known only when measured
 	RPO        rto.Measured    `json:"rpo"`
@@ -72,7 +72,7 @@ type summary struct {
 	Status       Status
 	Backup       struct{ ID string }
 	Verification struct {
-		Level    string
+		Level    verify.Level
 		Verdicts verify.Verdicts
 	}
 	Assessment struct{ Recovered, RPO rto.Measured }

@@ -196,7 +196,7 @@ func verificationSection(v *verify.Result) section {
 		return s
 	}
 	outcome := v.Outcome()
-	s.title += ", level " + v.Level + ": " + string(outcome)
+	s.title += ", level " + string(v.Level) + ": " + string(outcome)
 	s.tone = map[verify.Outcome]tone{verify.Passed: good, verify.Failed: bad}[outcome]
 	if s.tone == plain {
 		s.tone = warn
@@ -234,14 +234,15 @@ func collectionsTable(v *verify.Result) table {
 		tone   tone // when it is not zero
 		always bool
 	}
+	counted, read := v.Level.AtLeast(verify.LevelCounts), v.Level.AtLeast(verify.LevelSample)
 	measures := []measure{
 		{"tenants", func(c verify.Collection) int64 { return int64(c.Tenants) }, plain, false},
-		{"source", func(c verify.Collection) int64 { return c.SourceCount }, plain, true},
-		{"restored", func(c verify.Collection) int64 { return c.RestoredCount }, plain, true},
-		{"match", func(c verify.Collection) int64 { return c.Verdicts.Match }, good, v.Level != verify.LevelCounts},
+		{"source", func(c verify.Collection) int64 { return c.SourceCount }, plain, counted},
+		{"restored", func(c verify.Collection) int64 { return c.RestoredCount }, plain, counted},
+		{"match", func(c verify.Collection) int64 { return c.Verdicts.Match }, good, read},
 		{"drift", func(c verify.Collection) int64 { return c.Verdicts.Drift }, plain, false},
-		{"lost", func(c verify.Collection) int64 { return c.Verdicts.Lost }, bad, v.Level != verify.LevelCounts},
-		{"corrupt", func(c verify.Collection) int64 { return c.Verdicts.Corrupt }, bad, v.Level != verify.LevelCounts},
+		{"lost", func(c verify.Collection) int64 { return c.Verdicts.Lost }, bad, read},
+		{"corrupt", func(c verify.Collection) int64 { return c.Verdicts.Corrupt }, bad, read},
 		{"unexpected", func(c verify.Collection) int64 { return c.Verdicts.Unexpected }, bad, false},
 		{"unverifiable", func(c verify.Collection) int64 { return c.Verdicts.Unverifiable }, warn, false},
 	}
@@ -392,12 +393,12 @@ func historyDocument(entries []evidence.Entry) document {
 		if !e.Ended.IsZero() {
 			took = rto.Human(e.Ended.Sub(e.Began))
 		}
-		match, bads := cell{}, cell{} // counts say nothing of objects, and zero would be a claim
-		if e.Level != "" && e.Level != verify.LevelCounts {
+		match, bads := cell{}, cell{} // where no object was read, zero would be a claim
+		if e.Level.AtLeast(verify.LevelSample) {
 			match, bads = text(count(e.Verdicts.Match)), zero(e.Verdicts.Bad()+e.Verdicts.Unverifiable, bad)
 		}
 		s.table.rows = append(s.table.rows, []cell{
-			code(e.ID), text(at(e.Began)), text(took), toned(e.Status.String(), t), text(duration(e.RTO)), text(duration(e.RPO)), text(cmp.Or(e.Level, "none")), match, bads,
+			code(e.ID), text(at(e.Began)), text(took), toned(e.Status.String(), t), text(duration(e.RTO)), text(duration(e.RPO)), text(cmp.Or(string(e.Level), "none")), match, bads,
 		})
 	}
 	return document{s}

@@ -187,7 +187,7 @@ func tiles(r *evidence.Record) []tile {
 	if v := r.Verification; v != nil {
 		n := v.Verdicts
 		objects.Figure, objects.tone = count(n.Total()), verificationSection(v).tone
-		objects.Note = "level " + v.Level + ": " + string(v.Outcome())
+		objects.Note = "level " + string(v.Level) + ": " + string(v.Outcome())
 		if n.Total() > 0 {
 			objects.Note = fmt.Sprintf("%s equal, %s lost or corrupt", count(n.Match), count(n.Bad()))
 			objects.Part = float64(n.Match) / float64(n.Total())

@@ -56,13 +56,15 @@ func basis(v *verify.Result) string {
 	n := v.Verdicts
 	of := fmt.Sprintf("of %s, %s came back equal, bit for bit", number(n.Total(), "object"), count(n.Match))
 	switch {
+	case v.Level == verify.LevelStructure:
+		return "The structure was compared; no object was counted or read."
 	case v.Level == verify.LevelCounts:
 		return "Structure and counts were compared, no object was."
 	case len(v.Unknown) > 0:
 		return fmt.Sprintf("Not everything could be looked at; what was compared: %s.", of)
 	case v.Level == verify.LevelSample:
 		return fmt.Sprintf("A random sample was compared, and the ids and times of all objects: %s.", of)
-	case v.Level == verify.LevelFull:
+	case v.Level.AtLeast(verify.LevelFull):
 		return fmt.Sprintf("Every object was compared: %s.", of)
 	}
 	return fmt.Sprintf("What was compared: %s.", of)

@@ -1,0 +1,56 @@
+package verify
+
+import (
+	"slices"
+	"strings"
+)
+
+// Level is how much is compared. Each contains those before it.
+type Level string
+
+// The levels of a comparison.
+const (
+	LevelStructure Level = "structure"
+	LevelCounts    Level = "counts"
+	LevelSample    Level = "sample"
+	LevelFull      Level = "full"
+)
+
+// levels are all of them, the least first, each with what it compares. A new level is one line here.
+var levels = []struct {
+	level    Level
+	compares string
+}{
+	{LevelStructure, "the schema, the aliases and the tenants"},
+	{LevelCounts, "the structure, and the exact counts"},
+	{LevelSample, "the structure, the counts, the ids and times of all objects, and the content of a random sample"},
+	{LevelFull, "the structure, the counts, and every object with all its vectors and properties, bit for bit"},
+}
+
+// Levels lists them, the least first.
+func Levels() (list []Level) {
+	for _, l := range levels {
+		list = append(list, l.level)
+	}
+	return list
+}
+
+// LevelNames lists them for a person: "structure, counts, ...".
+func LevelNames() string {
+	var names []string
+	for _, l := range levels {
+		names = append(names, string(l.level))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Valid says whether the level is known.
+func (l Level) Valid() bool { return l.rank() >= 0 }
+
+// AtLeast says whether the level contains another. One that is not known contains none, and is contained in none.
+func (l Level) AtLeast(other Level) bool { return other.Valid() && l.rank() >= other.rank() }
+
+// Compares says what is compared at a level that is known.
+func (l Level) Compares() string { return levels[l.rank()].compares }
+
+func (l Level) rank() int { return slices.Index(Levels(), l) }
