@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -17,21 +18,28 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
-// Ranges are cut so that each holds about perRange objects: few enough that workers end together, many enough that the few objects read in vain at the end of each do not count.
+// Ranges are cut so that each holds at most about perRange objects, and half as many at least: few enough that workers end together, many enough that the few objects read in vain at the end of each do not
+// count. Their number is a power of two, so that ranges of one number lie within those of a smaller one: see Fingerprint.
 const (
 	perRange  = 8192
 	maxRanges = 4096
 )
 
 // Ranges cuts UUID space into equal parts for a scan of so many objects.
-func Ranges(objects int64) [][2]uuid.UUID {
-	n := int(min(maxRanges, max(1, (objects+perRange-1)/perRange)))
-	out := make([][2]uuid.UUID, n)
-	for i := range out {
-		if i > 0 {
-			binary.BigEndian.PutUint64(out[i][0][:], uint64(i)*(math.MaxUint64/uint64(n)))
-			out[i-1][1] = out[i][0]
-		}
+func Ranges(objects int64) [][2]uuid.UUID { return cutInto(rangeBits(objects, perRange)) }
+
+// rangeBits is how many leading bits of an id number its range when each is to hold about so many objects at most.
+func rangeBits(objects, each int64) int {
+	ranges := min(maxRanges, max(1, (objects+each-1)/each))
+	return bits.Len64(uint64(ranges - 1))
+}
+
+// cutInto cuts UUID space into the ranges that so many leading bits number.
+func cutInto(prefix int) [][2]uuid.UUID {
+	out := make([][2]uuid.UUID, 1<<prefix)
+	for i := 1; i < len(out); i++ {
+		binary.BigEndian.PutUint64(out[i][0][:], uint64(i)<<(64-prefix))
+		out[i-1][1] = out[i][0]
 	}
 	return out
 }
