@@ -80,6 +80,7 @@ func (o Options) withDefaults() (Options, error) {
 type comparison struct {
 	Options
 	source, restored *weaviate.Conn
+	versions         [2]string // of the two Weaviates
 	rules            rules
 	limiter          *rate.Limiter // of the source; nil: none
 

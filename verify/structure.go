@@ -1,10 +1,8 @@
 package verify
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -48,6 +46,13 @@ func (c *comparison) structure(ctx context.Context) ([]*part, error) {
 	restored, err := c.restored.Collections(ctx)
 	if err != nil {
 		return nil, &sideError{"restored", err}
+	}
+	for i, side := range []*weaviate.Conn{c.source, c.restored} {
+		meta, err := side.Meta(ctx)
+		if err != nil {
+			return nil, &sideError{[]string{"source", "restored"}[i], err}
+		}
+		c.versions[i] = meta.Version
 	}
 	left, right := byName(source), byName(restored)
 	if err := c.aliases(ctx, right); err != nil {
@@ -254,84 +259,6 @@ func (c *comparison) aliases(ctx context.Context, collections map[string]weaviat
 		}
 	}
 	return nil
-}
-
-// compareSchema compares two collections' schemas as the servers write them, all of it. The order of properties means nothing and is not compared.
-func (c *comparison) compareSchema(a, b weaviate.Collection) {
-	left, err := decodeJSON(a.Schema)
-	if err != nil {
-		c.unknown("%s: the source's schema cannot be read: %v", a.Name, err)
-		return
-	}
-	right, err := decodeJSON(b.Schema)
-	if err != nil {
-		c.unknown("%s: the restored schema cannot be read: %v", a.Name, err)
-		return
-	}
-	c.diffJSON(a.Name, left, right)
-}
-
-func decodeJSON(raw []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	return v, d.Decode(&v)
-}
-
-const schemaRule = "a schema carries no time, so a change made on the source after the capture point looks the same: then drill a newer backup"
-
-func (c *comparison) diffJSON(path string, a, b any) {
-	left, leftIsObject := a.(map[string]any)
-	right, rightIsObject := b.(map[string]any)
-	if !leftIsObject || !rightIsObject {
-		la, ok1 := a.([]any)
-		lb, ok2 := b.([]any)
-		if ok1 && ok2 {
-			left, leftIsObject = named(la)
-			right, rightIsObject = named(lb)
-		}
-	}
-	if leftIsObject && rightIsObject {
-		for _, key := range slices.Sorted(maps.Keys(left)) {
-			other, there := right[key]
-			if !there {
-				c.differ("schema", path+"."+key, text(left[key]), "(missing)", Lost, schemaRule)
-				continue
-			}
-			c.diffJSON(path+"."+key, left[key], other)
-		}
-		for _, key := range slices.Sorted(maps.Keys(right)) {
-			if _, there := left[key]; !there {
-				c.differ("schema", path+"."+key, "(missing)", text(right[key]), Unexpected, schemaRule)
-			}
-		}
-		return
-	}
-	if s, r := text(a), text(b); s != r {
-		c.differ("schema", path, s, r, Corrupt, schemaRule)
-	}
-}
-
-// named turns a list of objects that all bear different names into an object by name: properties and nested properties.
-func named(list []any) (map[string]any, bool) {
-	out := make(map[string]any, len(list))
-	for _, item := range list {
-		o, _ := item.(map[string]any)
-		name, ok := o["name"].(string)
-		if !ok {
-			return nil, false
-		}
-		out[name] = item
-	}
-	return out, len(out) == len(list)
-}
-
-func text(v any) string {
-	raw, err := json.Marshal(v) // keys sorted
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw)
 }
 
 // shards compares where the data lies: each shard that a source node holds must be on the restored node too, loaded, and not empty while another replica of it is not. It is asked after the objects
