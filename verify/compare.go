@@ -88,8 +88,8 @@ type comparison struct {
 	result  *Result
 	byName  map[string]*Collection
 	absent  map[string]*part // collections that were not restored, with the verdicts of all their parts
-	bad     []Difference     // lost, corrupt, unexpected, unverifiable
-	drift   []Difference
+	bad     first            // lost, corrupt, unexpected, unverifiable
+	drift   first
 	oldest  int64 // the oldest write on the source that is not on the restored side, ms; 0: none
 	newest  [2]int64
 	done    int64
@@ -139,12 +139,7 @@ func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*
 		r.Collections = append(r.Collections, *c.byName[name])
 		r.Verdicts.sum(c.byName[name].Verdicts)
 	}
-	byPlace := func(a, b Difference) int {
-		return cmp.Or(cmp.Compare(a.Collection, b.Collection), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
-	}
-	slices.SortFunc(c.bad, byPlace)
-	slices.SortFunc(c.drift, byPlace)
-	r.Differences = append(c.bad, c.drift...)
+	r.Differences = slices.Concat(c.bad.settle(c.MaxDifferences), c.drift.settle(c.MaxDifferences))
 	r.Differences = r.Differences[:min(len(r.Differences), o.MaxDifferences)]
 	slices.SortStableFunc(r.Structure, func(a, b StructureDifference) int {
 		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Kind, b.Kind))

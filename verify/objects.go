@@ -90,37 +90,27 @@ func (c *comparison) counts(ctx context.Context, parts []*part) error {
 
 // compareAll judges every object of every part.
 func (c *comparison) compareAll(ctx context.Context, parts []*part) error {
-	return c.eachRange(ctx, parts, func(ctx context.Context, p *part, from, to uuid.UUID, ranges int64) error {
-		return c.compareRange(ctx, p, weaviate.Range{From: from, To: to}, ranges, func(t *tally, a, b *weaviate.Object) {
-			t.see(a, b)
-			t.judge(a, b)
-		})
+	return c.each(ctx, items(parts), func(ctx context.Context, i item) error {
+		o, err := c.judgeItem(ctx, i)
+		if err == nil {
+			c.take(i.part, o)
+		}
+		return err
 	})
 }
 
-// eachRange calls do for the ranges of all parts that are on the source, in parallel.
-func (c *comparison) eachRange(ctx context.Context, parts []*part, do func(ctx context.Context, p *part, from, to uuid.UUID, ranges int64) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(c.Concurrency)
-	for _, p := range parts {
-		if !p.onSource {
-			continue
-		}
-		ranges := Ranges(max(p.sourceCount, p.restoredCount))
-		for _, r := range ranges {
-			if ctx.Err() != nil {
-				break
-			}
-			group.Go(func() error { return do(ctx, p, r[0], r[1], int64(len(ranges))) })
-		}
-	}
-	return group.Wait()
+// judgeItem judges every object of an item.
+func (c *comparison) judgeItem(ctx context.Context, i item) (*outcome, error) {
+	return c.compareRange(ctx, i.part, weaviate.Range{From: i.from, To: i.to}, i.ranges, func(t *tally, a, b *weaviate.Object) {
+		t.see(a, b)
+		t.judge(a, b)
+	})
 }
 
-// compareRange hands the objects of a part that lie in r, which holds about one in so many of them, to each.
-func (c *comparison) compareRange(ctx context.Context, p *part, r weaviate.Range, oneIn int64, each func(t *tally, a, b *weaviate.Object)) error {
+// compareRange hands the objects of a part that lie in r, which holds about one in so many of them, to each. That a server which is there cannot give its objects is part of the outcome.
+func (c *comparison) compareRange(ctx context.Context, p *part, r weaviate.Range, oneIn int64, each func(t *tally, a, b *weaviate.Object)) (*outcome, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	t := tally{comparison: c, part: p}
 	side := func(conn *weaviate.Conn, count int64, size *weaviate.Size) *weaviate.Scanner {
@@ -139,28 +129,34 @@ func (c *comparison) compareRange(ctx context.Context, p *part, r weaviate.Range
 		restored, restoredBytes = s, func() int64 { return s.Bytes }
 	}
 	err := merge(ctx, source, restored, func(a, b *weaviate.Object) { each(&t, a, b) })
-	t.bytes = source.Bytes + restoredBytes()
-	t.flush()
-	var unread *sideError
-	if err == nil || !errors.As(err, &unread) || fatal(err) {
-		return err
+	t.Bytes = source.Bytes + restoredBytes()
+	t.tell()
+	var failed *sideError
+	if errors.As(err, &failed) && !fatal(err) {
+		t.Unread, err = &unread{failed.side, failed.err.Error(), errors.Is(failed.err, weaviate.ErrForbidden)}, nil
 	}
-	c.unreadable(p, unread)
-	return nil
+	return &t.outcome, err
+}
+
+// unread says why the objects of a side could not be read.
+type unread struct {
+	Side      string `json:"side"` // source or restored
+	Error     string `json:"error"`
+	Forbidden bool   `json:"forbidden,omitempty"`
 }
 
 // unreadable notes, once for each part, that a server that is there cannot give its objects.
-func (c *comparison) unreadable(p *part, side *sideError) {
+func (c *comparison) unreadable(p *part, u *unread) {
 	c.mu.Lock()
 	said := p.incomplete
 	p.incomplete, c.partial = true, true
 	c.mu.Unlock()
 	switch {
 	case said:
-	case side.side == "restored" && !errors.Is(side.err, weaviate.ErrForbidden):
-		c.differ("collection", p.where(), "readable", cut(side.err.Error()), Corrupt, "the restored objects cannot be read")
+	case u.Side == "restored" && !u.Forbidden:
+		c.differ("collection", p.where(), "readable", u.Error, Corrupt, "the restored objects cannot be read")
 	default:
-		c.unknown("%s: objects could not be read: %v", p.where(), side)
+		c.unknown("%s: objects could not be read: read the %s: %s", p.where(), u.Side, u.Error)
 	}
 }
 
@@ -181,32 +177,26 @@ func (c *comparison) throttle(ctx context.Context, objects int) error {
 // tally gathers the verdicts of one range, so that workers seldom meet at the lock.
 type tally struct {
 	*comparison
-	part                 *part
-	verdicts             Verdicts
-	bad, drift           []Difference
-	sourceSeen, resSeen  int64
-	sourceRead, resRead  int64
-	done                 int64
-	vectors, bytes       int64
-	oldest               int64
-	newestSource, newest int64
-	sinceFlush           int
+	part *part
+	outcome
+	done      int64 // since the progress was told
+	sinceTold int
 }
 
-// flushEvery bounds what a tally holds and how long the progress stands still.
+// flushEvery bounds how long the progress stands still.
 const flushEvery = 4096
 
 // see counts what the sides hold.
 func (t *tally) see(a, b *weaviate.Object) {
 	if a != nil {
-		t.sourceSeen++
+		t.SourceSeen++
 		t.done++
 	}
 	if b != nil {
-		t.resSeen++
+		t.RestoredSeen++
 	}
-	if t.sinceFlush++; t.sinceFlush >= flushEvery {
-		t.flush()
+	if t.sinceTold++; t.sinceTold >= flushEvery {
+		t.tell()
 	}
 }
 
@@ -214,57 +204,38 @@ func (t *tally) see(a, b *weaviate.Object) {
 func (t *tally) judge(a, b *weaviate.Object) Verdict {
 	equal := a != nil && b != nil && a.Equal(b)
 	verdict, rule := t.rules.judge(a, b, equal)
-	t.verdicts.add(verdict)
+	t.Verdicts.add(verdict)
 	if a != nil {
-		t.sourceRead++
-		t.newestSource = max(t.newestSource, a.Updated)
-		if !equal && (t.oldest == 0 || a.Updated < t.oldest) {
-			t.oldest = a.Updated
+		t.SourceRead++
+		t.NewestSource = max(t.NewestSource, a.Updated)
+		if !equal && (t.Oldest == 0 || a.Updated < t.Oldest) {
+			t.Oldest = a.Updated
 		}
 	}
 	if b != nil {
-		t.resRead++
-		t.newest = max(t.newest, b.Updated)
+		t.RestoredRead++
+		t.NewestRestored = max(t.NewestRestored, b.Updated)
 	}
 	if a != nil && b != nil {
-		t.vectors += int64(len(a.Vectors))
+		t.Vectors += int64(len(a.Vectors))
 	}
 	switch verdict {
 	case Match:
 	case Drift:
-		if len(t.drift) < t.MaxDifferences {
-			t.drift = append(t.drift, describe(t.part, a, b, verdict, rule))
+		if len(t.Drift) < t.MaxDifferences {
+			t.Drift = append(t.Drift, describe(t.part, a, b, verdict, rule))
 		}
 	default:
-		if len(t.bad) < t.MaxDifferences {
-			t.bad = append(t.bad, describe(t.part, a, b, verdict, rule))
+		if len(t.Bad) < t.MaxDifferences {
+			t.Bad = append(t.Bad, describe(t.part, a, b, verdict, rule))
 		}
 	}
 	return verdict
 }
 
-func (t *tally) flush() {
-	c := t.comparison
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t.part.sourceSeen += t.sourceSeen
-	t.part.resSeen += t.resSeen
-	t.part.sourceRead += t.sourceRead
-	t.part.resRead += t.resRead
-	t.part.verdicts.sum(t.verdicts)
-	c.result.VectorsCompared += t.vectors
-	c.result.BytesRead += t.bytes
-	if t.oldest > 0 && (c.oldest == 0 || t.oldest < c.oldest) {
-		c.oldest = t.oldest
-	}
-	c.newest[0], c.newest[1] = max(c.newest[0], t.newestSource), max(c.newest[1], t.newest)
-	c.bad = append(c.bad, t.bad[:min(len(t.bad), c.MaxDifferences-len(c.bad))]...)
-	c.drift = append(c.drift, t.drift[:min(len(t.drift), c.MaxDifferences-len(c.drift))]...)
-	c.done += t.done
-	if c.Progress != nil && t.done > 0 {
-		c.Progress(c.done, max(c.done, c.total))
-	}
-	*t = tally{comparison: c, part: t.part}
+func (t *tally) tell() {
+	t.advance(t.done)
+	t.done, t.sinceTold = 0, 0
 }
 
 // describe tells what differs in one object.

@@ -113,16 +113,20 @@ func (c *comparison) sampleCollection(ctx context.Context, parts []*part) (Bound
 // draw walks through the ids and times of both sides. It judges what they show, and draws from the other objects.
 func (c *comparison) draw(ctx context.Context, parts []*part) (*draw, error) {
 	d := &draw{n: c.Sample, first: map[*part]candidate{}}
-	return d, c.eachRange(ctx, parts, func(ctx context.Context, p *part, from, to uuid.UUID, ranges int64) error {
-		rank := p.ranks(c.Seed)
-		return c.compareRange(ctx, p, weaviate.Range{From: from, To: to, IDs: true}, ranges, func(t *tally, a, b *weaviate.Object) {
+	return d, c.each(ctx, items(parts), func(ctx context.Context, i item) error {
+		rank := i.part.ranks(c.Seed)
+		o, err := c.compareRange(ctx, i.part, weaviate.Range{From: i.from, To: i.to, IDs: true}, i.ranges, func(t *tally, a, b *weaviate.Object) {
 			t.see(a, b)
 			if a == nil || b == nil || a.Created != b.Created || a.Updated != b.Updated {
 				t.judge(a, b) // that it differs is plain, and the rules ask for nothing but the times
 				return
 			}
-			d.add(candidate{rank(a.ID), a.ID, p})
+			d.add(candidate{rank(a.ID), a.ID, i.part})
 		})
+		if err == nil {
+			c.take(i.part, o)
+		}
+		return err
 	})
 }
 
@@ -143,13 +147,14 @@ func (c *comparison) compareThese(ctx context.Context, list []candidate) (Verdic
 			var counted Verdicts
 			for _, o := range some {
 				one := weaviate.Range{From: o.id, To: weaviate.Next(o.id), Most: 1}
-				err := c.compareRange(ctx, o.part, one, max(1, o.part.sourceCount), func(t *tally, a, b *weaviate.Object) {
+				found, err := c.compareRange(ctx, o.part, one, max(1, o.part.sourceCount), func(t *tally, a, b *weaviate.Object) {
 					t.done++
 					counted.add(t.judge(a, b))
 				})
 				if err != nil {
 					return err
 				}
+				c.take(o.part, found)
 			}
 			mu.Lock()
 			defer mu.Unlock()
