@@ -11,6 +11,7 @@ type Input struct {
 	Objectives          *Objectives // nil: none are documented, and nothing is judged
 	CapturePoint        time.Time   // of the backup; zero: not known
 	CompletenessHorizon time.Time   // zero: not measured
+	TracerPoint         time.Time   // when the shard that was captured first was, as tracer objects tell; zero: not measured
 	Provided            bool        // the sandbox stood ready before the drill, so bringing one up was not measured
 	Now                 time.Time   // by which the document's review date is judged
 }
@@ -150,6 +151,11 @@ func (t Timeline) rpo(in Input, dataBack Measured) Measured {
 	if horizon := in.CompletenessHorizon; !horizon.IsZero() && !horizon.After(decided) {
 		since = horizon
 		m.From = "the completeness horizon"
+	}
+	// Each of the two sees what the other cannot: the horizon all data that was written, tracers the shards in which nothing else was.
+	if point := in.TracerPoint; !point.IsZero() && (since.IsZero() || point.Before(since)) {
+		since = point
+		m.From = "the newest tracer write that came back, in the shard where that is the oldest"
 	}
 	switch {
 	case !dataBack.Known:
