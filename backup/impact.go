@@ -42,6 +42,12 @@ type Probe struct {
 	Err  error
 }
 
+// stall is how long a source may give no answer before it is worth a word.
+const stall = time.Second
+
+// Stalled says whether the source stood still for longer than it does without a backup, and for long.
+func (p Probes) Stalled() bool { return p.During.Gap > stall && p.During.Gap > 2*p.Before.Gap }
+
 // Split sums up probes, in series of which each was made one probe after the other: those that ended before the backup was asked for, and those that were under way at some time from then until its end was noticed.
 func Split(what string, series [][]Probe, began, posted, ended time.Time) Probes {
 	before, during := make([][]Probe, len(series)), make([][]Probe, len(series))

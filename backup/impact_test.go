@@ -33,6 +33,12 @@ func TestSplit(t *testing.T) {
 	if want := (backup.Latency{N: 3, Errors: 1, Error: "refused", Median: 50 * ms, P95: 400 * ms, P99: 400 * ms, Max: 400 * ms, Gap: 1120 * ms}); p.During != want {
 		t.Errorf("during, with the one that was under way when it began: %+v", p.During)
 	}
+	if !p.Stalled() {
+		t.Errorf("a gap of 1.12 s after one of 0.47 s: %+v", p)
+	}
+	if calm := backup.Split("reads", [][]backup.Probe{one}, began, at(250), at(900)); calm.Stalled() {
+		t.Errorf("no gap: %+v", calm)
+	}
 	// A series that stands still shows, whatever the other does.
 	busy := make([]backup.Probe, 300)
 	for i := range busy {

@@ -256,19 +256,25 @@ func (s *shard) id(sequence int) uuid.UUID {
 
 // Sample is one write as who waited for it saw it.
 type Sample struct {
-	Sent   time.Time
-	Took   time.Duration
-	Failed bool
+	Sent time.Time
+	Took time.Duration
+	Err  error // of a write that was not acknowledged: that of the first of its shard
 }
 
-// Samples are the writes so far, those of each shard in their order. It is called after Stop.
-func (t *Tracer) Samples() (list []Sample) {
+// Samples are the writes of each shard, in their order. It is called after Stop.
+func (t *Tracer) Samples() (shards [][]Sample) {
 	for _, s := range t.shards {
+		var list []Sample
 		for _, w := range s.writes {
-			list = append(list, Sample{t.began.Add(w.sent), w.took, !w.acked})
+			sample := Sample{Sent: t.began.Add(w.sent), Took: w.took}
+			if !w.acked {
+				sample.Err = s.failed
+			}
+			list = append(list, sample)
 		}
+		shards = append(shards, list)
 	}
-	return list
+	return shards
 }
 
 // Permissions are what the tool's user needs beside those of a drill without tracers: to make this one collection, to write to it and to delete it.

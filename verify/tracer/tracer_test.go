@@ -157,14 +157,14 @@ func TestUnacknowledged(t *testing.T) {
 	if r.Failed < 3 || r.Writes < 3 || r.Error == "" || r.Failure() != "" {
 		t.Errorf("%q, %+v", r.Failure(), r)
 	}
-	failed := 0
-	for _, s := range tr.Samples() {
-		if s.Failed {
+	samples, failed := tr.Samples()[0], 0
+	for _, s := range samples {
+		if s.Err != nil {
 			failed++
 		}
 	}
-	if failed != r.Failed || len(tr.Samples()) != r.Failed+r.Writes {
-		t.Errorf("%d of %d samples failed: %+v", failed, len(tr.Samples()), r)
+	if failed != r.Failed || len(samples) != r.Failed+r.Writes {
+		t.Errorf("%d of %d samples failed: %+v", failed, len(samples), r)
 	}
 }
 
