@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -32,12 +33,12 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
-var benchObjects = flag.Int("objects", 50_000, "objects in BenchmarkCompareFull")
+var benchObjects = flag.Int("objects", 100_000, "objects on each side in the benchmarks")
 
 const (
 	benchClass      = "Bench"
 	benchDimensions = 256
-	benchPage       = 1000 // of the bare loop
+	benchPage       = 1000 // of the bare loop, and of what is written
 	benchRounds     = 5
 	benchChild      = "DRILL_BENCH_CHILD" // the two servers, for the process that is measured
 )
@@ -113,29 +114,14 @@ func benchWorld(b *testing.B, objects int) (source, restored *servers.Weaviate) 
 	do(b, c, http.MethodPost, "/schema", object{"class": benchClass, "vectorizer": "none", "vectorIndexType": "flat", "properties": []object{
 		{"name": "title", "dataType": []string{"text"}}, {"name": "words", "dataType": []string{"int"}}, {"name": "published", "dataType": []string{"date"}},
 	}})
-	stub, ctx := bareStub(b, source.Endpoints[0]), authorized(b.Context())
-	random := rand.New(rand.NewPCG(11, 12))
-	for from := 0; from < objects; from += 1000 {
-		batch := &pb.BatchObjectsRequest{}
-		for i := from; i < min(from+1000, objects); i++ {
-			var vector []byte
-			for range benchDimensions {
-				vector = binary.LittleEndian.AppendUint32(vector, 0x3f000000|random.Uint32()>>9) // 0.5 to 1
-			}
-			properties, err := structpb.NewStruct(map[string]any{
-				"title": fmt.Sprintf("Article %d on harbours, lanterns and orchards", i), "words": i % 4000, "published": "2026-01-02T03:04:05Z",
-			})
-			if err != nil {
-				b.Fatal(err)
-			}
-			batch.Objects = append(batch.Objects, &pb.BatchObject{
-				Uuid: id(benchClass, i), Collection: benchClass, VectorBytes: vector, Properties: &pb.BatchObject_Properties{NonRefProperties: properties},
-			})
-		}
-		reply, err := stub.BatchObjects(ctx, batch)
-		if err != nil || len(reply.Errors) > 0 {
-			b.Fatal(err, reply.GetErrors())
-		}
+	stub := bareStub(b, source.Endpoints[0])
+	group, ctx := errgroup.WithContext(authorized(b.Context()))
+	group.SetLimit(4)
+	for from := 0; from < objects; from += benchPage {
+		group.Go(func() error { return benchBatch(ctx, stub, from, min(from+benchPage, objects)) })
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
 	}
 	backUp(b, c, "bench")
 	restored = servertest.Weaviate(b, bucket, nil)
@@ -143,11 +129,37 @@ func benchWorld(b *testing.B, objects int) (source, restored *servers.Weaviate) 
 	return source, restored
 }
 
+// benchBatch writes the objects of these numbers, which are the same in every run.
+func benchBatch(ctx context.Context, stub pb.WeaviateClient, from, to int) error {
+	random := rand.New(rand.NewPCG(11, uint64(from)))
+	batch := &pb.BatchObjectsRequest{}
+	for i := from; i < to; i++ {
+		var vector []byte
+		for range benchDimensions {
+			vector = binary.LittleEndian.AppendUint32(vector, 0x3f000000|random.Uint32()>>9) // 0.5 to 1
+		}
+		properties, err := structpb.NewStruct(map[string]any{
+			"title": fmt.Sprintf("Article %d on harbours, lanterns and orchards", i), "words": i % 4000, "published": "2026-01-02T03:04:05Z",
+		})
+		if err != nil {
+			return err
+		}
+		batch.Objects = append(batch.Objects, &pb.BatchObject{
+			Uuid: id(benchClass, i), Collection: benchClass, VectorBytes: vector, Properties: &pb.BatchObject_Properties{NonRefProperties: properties},
+		})
+	}
+	reply, err := stub.BatchObjects(ctx, batch)
+	if err == nil && len(reply.Errors) > 0 {
+		err = errors.New(reply.Errors[0].Error)
+	}
+	return err
+}
+
 func authorized(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+servertest.APIKey)
 }
 
-func bareStub(b *testing.B, e weaviate.Endpoint) pb.WeaviateClient {
+func bareStub(b testing.TB, e weaviate.Endpoint) pb.WeaviateClient {
 	b.Helper()
 	c, err := grpc.NewClient("passthrough:///"+e.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(100<<20)))
 	if err != nil {
