@@ -32,6 +32,7 @@ type Options struct {
 	Seed         uint64        // of the sample; 0: drawn, and recorded in the result
 	Concurrency  int           // ranges compared at once; 0: 2
 	MaxRate      float64       // objects a second read from the source; 0: no bound
+	Index        IndexOptions  // for level index
 	// MaxDifferences bounds Result.Differences; 0: 1000. Totals are always complete, and failures are listed before drift.
 	MaxDifferences int
 	// Included are the collections that the backup's catalogue names; nil when that is not known. Excluded were left out of the backup on purpose.
@@ -62,6 +63,10 @@ func (o Options) withDefaults() (Options, error) {
 	o.Confidence = cmp.Or(o.Confidence, defaultConfidence)
 	if !(o.Confidence > 0 && o.Confidence < 1) || !(o.MaxBad >= 0 && o.MaxBad < 1) || o.MaxBad > 0 && o.Sample > 0 {
 		return o, fmt.Errorf("verify: confidence %g and largest share of bad objects %g must lie between 0 and 1, and the latter leaves no choice of the sample (%d)", o.Confidence, o.MaxBad, o.Sample)
+	}
+	var err error
+	if o.Index, err = o.Index.withDefaults(); err != nil {
+		return o, err
 	}
 	o.ClockSkew = cmp.Or(o.ClockSkew, time.Second)
 	o.Sample = o.Draws()
@@ -131,6 +136,11 @@ func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*
 	}
 	if o.Level.AtLeast(LevelCounts) {
 		if err := c.shards(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if o.Level.AtLeast(LevelIndex) {
+		if err := c.lookAtIndexes(ctx, parts); err != nil {
 			return nil, err
 		}
 	}

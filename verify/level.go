@@ -14,6 +14,7 @@ const (
 	LevelCounts    Level = "counts"
 	LevelSample    Level = "sample"
 	LevelFull      Level = "full"
+	LevelIndex     Level = "index"
 )
 
 // levels are all of them, the least first, each with what it compares. A new level is one line here.
@@ -25,6 +26,7 @@ var levels = []struct {
 	{LevelCounts, "the structure, and the exact counts"},
 	{LevelSample, "the structure, the counts, the ids and times of all objects, and the content of a random sample"},
 	{LevelFull, "the structure, the counts, and every object with all its vectors and properties, bit for bit"},
+	{LevelIndex, "the structure, the counts, every object, and what the restored indexes answer: by id, by vector, to filters and keyword searches"},
 }
 
 // Levels lists them, the least first.

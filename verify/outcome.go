@@ -12,7 +12,7 @@ const (
 	Inconclusive Outcome = "inconclusive" // nothing is known to be wrong, and not everything needed is known to be right
 )
 
-// Outcome judges a result. It passes only when something was compared and found equal, nothing is lost, corrupt or unexpected, and nothing is left
+// Outcome judges a result. It passes only when something was compared and found equal, nothing is lost, corrupt or unexpected, no index answers wrongly, and nothing is left
 // unverifiable or unknown. Zero collections, zero objects (above level structure, where none is asked for) and nothing but drift are never a pass.
 func (r *Result) Outcome() Outcome {
 	inconclusive := len(r.Unknown) > 0 || r.Verdicts.Unverifiable > 0
@@ -24,8 +24,11 @@ func (r *Result) Outcome() Outcome {
 			inconclusive = true
 		}
 	}
-	if r.Verdicts.Bad() > 0 {
+	if r.Verdicts.Bad() > 0 || r.Index != nil && r.Index.Failed > 0 {
 		return Failed
+	}
+	if r.Level.AtLeast(LevelIndex) {
+		inconclusive = inconclusive || r.Index == nil || r.Index.Outcome() != Passed
 	}
 	if inconclusive || !r.compared() {
 		return Inconclusive

@@ -95,6 +95,7 @@ type Result struct {
 	CapturePoint    time.Time             `json:"capturePoint"`
 	ClockSkew       time.Duration         `json:"clockSkew"` // margin of the time rules, in nanoseconds
 	Sampling        *Sampling             `json:"sampling,omitempty"`
+	Index           *Index                `json:"index,omitempty"` // at level index
 	Collections     []Collection          `json:"collections"`
 	Structure       []StructureDifference `json:"structure,omitempty"`
 	Differences     []Difference          `json:"differences,omitempty"` // at most Options.MaxDifferences; Verdicts has the totals

@@ -39,6 +39,11 @@ func (r *Result) Summary() string {
 		d := structure[0]
 		says = append(says, fmt.Sprintf("%d differences outside the objects, the first: %s %s is %s (source %s, restored %s)", len(structure), d.Kind, d.Where, d.Verdict, d.Source, d.Restored))
 	}
+	if r.Index != nil {
+		if text := r.Index.Summary(); text != "" {
+			says = append(says, text)
+		}
+	}
 	if len(r.Unknown) > 0 {
 		says = append(says, fmt.Sprintf("%d things could not be looked at, the first: %s", len(r.Unknown), r.Unknown[0]))
 	}

@@ -16,9 +16,13 @@ import (
 // Count returns how many objects a collection (or one tenant of it) holds, exactly and without delay: the server sums its segments and what is still in
 // memory. It is computed from counters, so it stays right when the objects themselves are damaged. A tenant that is not active is an error.
 func (c *Conn) Count(ctx context.Context, collection, tenant string) (int64, error) {
+	return c.count(ctx, &pb.AggregateRequest{Collection: collection, Tenant: tenant, ObjectsCount: true})
+}
+
+func (c *Conn) count(ctx context.Context, req *pb.AggregateRequest) (int64, error) {
 	var n int64
-	err := c.call(ctx, "count "+where(collection, tenant), func(ctx context.Context) error {
-		reply, err := c.stub.Aggregate(ctx, &pb.AggregateRequest{Collection: collection, Tenant: tenant, ObjectsCount: true})
+	err := c.call(ctx, "count "+where(req.Collection, req.Tenant), func(ctx context.Context) error {
+		reply, err := c.stub.Aggregate(ctx, req)
 		if err != nil {
 			return err
 		}

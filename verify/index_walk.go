@@ -1,0 +1,241 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+)
+
+// lookAtIndexes does what level index adds to a comparison of all objects. It waits until the indexes are complete, and then, one collection after the other, so that the questions of only one are held: it reads
+// the ids of the restored objects and draws from them, asks for those that were drawn by their ids and their vectors, asks both sides the probes, and reads the restored objects of the probed tenants once more.
+func (c *comparison) lookAtIndexes(ctx context.Context, parts []*part) error {
+	began := time.Now()
+	x := newIndexer(c.restored, c.source, c.Options, c.throttle)
+	err := WaitIndexed(ctx, c.restored, c.Index.Timeout, nil)
+	switch {
+	case errors.Is(err, ErrNotIndexed):
+		x.unknown("the indexes of the restored side were not looked at: %v", err)
+	case err != nil:
+		return err
+	default:
+		collections, err := c.restored.Collections(ctx)
+		if err != nil {
+			return &sideError{"restored", err}
+		}
+		for _, collection := range collections {
+			var mine []*part
+			for _, p := range parts {
+				if p.collection == collection.Name && p.onRestored && !p.incomplete && p.restoredCount > 0 {
+					mine = append(mine, p)
+				}
+			}
+			if len(mine) == 0 {
+				continue
+			}
+			c.Log.Info("looking at the indexes", "collection", collection.Name)
+			if err := x.look(ctx, collection, mine); err != nil {
+				return err
+			}
+		}
+	}
+	c.result.Index = x.conclude()
+	c.result.Index.Duration = time.Since(began)
+	return nil
+}
+
+// look does one collection.
+func (x *indexer) look(ctx context.Context, collection weaviate.Collection, parts []*part) error {
+	drawn, err := drawObjects(ctx, x.restored, parts, x.Index.Sample, x.Options, nil)
+	if err != nil {
+		return x.unread(&part{collection: collection.Name}, err)
+	}
+	if collection.MultiTenant {
+		x.in(collection.Name, func(c *IndexedCollection) { c.Tenants = len(parts) })
+	}
+	if err := x.walk(ctx, collection, drawn); err != nil {
+		return err
+	}
+	if collection.HidesExpired {
+		x.index.Skipped = append(x.index.Skipped, collection.Name+": its searches hide objects that have expired and are still there, so they cannot be held against the objects")
+		return nil
+	}
+	probes, skipped, err := probesOf(ctx, x.restored, collection, drawn, x.Index, nil)
+	if err != nil {
+		return x.unread(&part{collection: collection.Name}, err)
+	}
+	x.index.Skipped = append(x.index.Skipped, skipped...)
+	if err := AskProbes(ctx, x.source, probes, x.Concurrency, x.wait); err != nil {
+		return &sideError{"source", err}
+	}
+	return x.judge(ctx, probes)
+}
+
+// walk asks the restored side for each of these objects by its id, and searches for it by each of its vectors.
+func (x *indexer) walk(ctx context.Context, collection weaviate.Collection, drawn []candidate) error {
+	indexes := indexesOf(collection)
+	if collection.HidesExpired {
+		indexes = nil
+	}
+	of := map[*part][]uuid.UUID{}
+	for _, d := range drawn {
+		of[d.part] = append(of[d.part], d.id)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(x.Concurrency)
+	for p, ids := range of {
+		slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+		whole := int64(len(ids)) == p.restoredCount
+		for some := range slices.Chunk(ids, 64) {
+			group.Go(func() error { return x.walkSome(ctx, p, some, whole, indexes) })
+		}
+	}
+	return group.Wait()
+}
+
+// walkSome takes the objects as the enumeration gives them over REST, since they are held against what REST gives by id. whole says that there are no others between them.
+func (x *indexer) walkSome(ctx context.Context, p *part, ids []uuid.UUID, whole bool, indexes map[string]vectorIndex) error {
+	if whole {
+		scan := x.restored.Scan(weaviate.Range{Collection: p.collection, Tenant: p.tenant, From: ids[0], To: weaviate.Next(ids[len(ids)-1]), Expect: int64(len(ids)), REST: true})
+		var failed error
+		err := eachObject(ctx, scan, func(o *weaviate.Object) {
+			if failed == nil {
+				failed = x.walkOne(ctx, p, o, indexes)
+			}
+		})
+		if err != nil {
+			return x.unread(p, err)
+		}
+		return failed
+	}
+	for _, id := range ids {
+		o, err := readOne(ctx, x.restored, p, id, true)
+		if err != nil {
+			return x.unread(p, err)
+		}
+		if o == nil {
+			x.unknown("%s: the enumeration gave %s, and did not when it was asked once more", p.where(), id)
+			continue
+		}
+		if err := x.walkOne(ctx, p, o, indexes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *indexer) walkOne(ctx context.Context, p *part, o *weaviate.Object, indexes map[string]vectorIndex) error {
+	got, err := x.restored.Object(ctx, p.collection, p.tenant, o.ID)
+	f := IndexFailure{
+		Kind: "id", Collection: p.collection, Tenant: p.tenant, ID: o.ID.String(), Question: "object " + o.ID.String() + " by its id", Source: "not asked", Want: "as the enumeration gives it", Verdict: Corrupt,
+	}
+	switch {
+	case errors.Is(err, weaviate.ErrNotFound):
+		f.Restored, f.Rule = "not found", "the enumeration gives the object and its id does not: the index of ids is damaged"
+	case err != nil && fatal(err):
+		return &sideError{"restored", err}
+	case err != nil:
+		f.Restored, f.Rule = cut(err.Error()), "the enumeration gives the object, and it cannot be read by its id"
+	case !got.Equal(o):
+		f.Restored, f.Rule = "another", "the enumeration gives the object with other content than its id does"
+	}
+	if f.Rule != "" {
+		x.fail(f)
+	}
+	x.in(p.collection, func(c *IndexedCollection) { c.ByID.add(f.Rule != "") })
+	for _, v := range o.Vectors {
+		if index, there := indexes[v.Name]; there && index.answersItself(v) {
+			if err := x.itself(ctx, p, o, v, index); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Of an approximate index the few nearest may lack an object that its graph reaches well enough; the more are asked for, the harder it looks.
+const (
+	near = 10
+	far  = 100
+)
+
+// itself searches for an object by its own vector. What the restored index does not reach and that of the source does is lost from the index. When neither does, the backup brought back what was there.
+func (x *indexer) itself(ctx context.Context, p *part, o *weaviate.Object, v weaviate.Vector, index vectorIndex) error {
+	reached, err := reaches(ctx, x.restored, p, o, v, index, near, far)
+	f := IndexFailure{
+		Kind: "itself", Collection: p.collection, Tenant: p.tenant, ID: o.ID.String(), Question: fmt.Sprintf("%s by its own vector %q", o.ID, v.Name), Source: "found",
+		Restored: fmt.Sprintf("not among the %d nearest", far), Want: "found", Verdict: Corrupt, Rule: "the vector index does not reach an object that is stored, and that of the source does",
+	}
+	neither := false
+	switch {
+	case err != nil && fatal(err):
+		return &sideError{"restored", err}
+	case err != nil:
+		f.Restored, f.Source, f.Rule = cut(err.Error()), "not asked", "the restored side refuses to search for a vector that is stored"
+	case reached:
+		f.Rule = ""
+	default:
+		same := false
+		if x.source != nil {
+			if same, err = x.onSource(ctx, p, o, v.Name); err != nil {
+				return err
+			}
+		}
+		if !same {
+			x.unknown("%s: its vector index does not reach %s by vector %q, and the source no longer has it so, to be asked the same", p.where(), o.ID, v.Name)
+			return nil
+		}
+		there, err := reaches(ctx, x.source, p, o, v, index, near, far)
+		if err != nil {
+			if fatal(err) {
+				return &sideError{"source", err}
+			}
+			x.unknown("%s: its vector index does not reach %s by vector %q, and the source refuses to be asked: %v", p.where(), o.ID, v.Name, err)
+			return nil
+		}
+		if neither = !there; neither {
+			f.Rule = ""
+		}
+	}
+	if f.Rule != "" {
+		x.fail(f)
+	}
+	x.in(p.collection, func(c *IndexedCollection) {
+		entry := c.vector(v.Name, index.metric())
+		entry.Itself.add(f.Rule != "")
+		if neither {
+			entry.Neither++
+		}
+	})
+	return nil
+}
+
+// reaches says whether a search for the own vector of an object finds it, or what is as near, among so many.
+func reaches(ctx context.Context, conn *weaviate.Conn, p *part, o *weaviate.Object, v weaviate.Vector, index vectorIndex, limits ...int) (bool, error) {
+	atMost := index.distanceToItself(v)
+	for _, limit := range limits {
+		found, err := conn.NearVector(ctx, p.collection, p.tenant, v, limit)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(found, func(n weaviate.Neighbour) bool { return n.ID == o.ID || float64(n.Distance) <= atMost }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// metric is the distance that the index measures by.
+func (i vectorIndex) metric() string {
+	if i.Distance == "" {
+		return "cosine"
+	}
+	return i.Distance
+}
