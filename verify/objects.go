@@ -46,34 +46,10 @@ func cutInto(prefix int) [][2]uuid.UUID {
 
 // counts asks for the exact counts of all parts. Parts that cannot be counted are marked, and never a pass.
 func (c *comparison) counts(ctx context.Context, parts []*part) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, counting := errgroup.WithContext(ctx)
 	group.SetLimit(c.Concurrency)
-	for _, p := range parts {
-		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			var err error
-			if p.sourceCount, err = c.source.Count(ctx, p.collection, p.tenant); err != nil {
-				if fatal(err) {
-					return &sideError{"source", err}
-				}
-				c.unknown("%s: the source's objects cannot be counted: %v", p.where(), err)
-				p.onSource, p.incomplete = false, true
-				return nil
-			}
-			if !p.onRestored {
-				return nil
-			}
-			if p.restoredCount, err = c.restored.Count(ctx, p.collection, p.tenant); err != nil {
-				if fatal(err) {
-					return &sideError{"restored", err}
-				}
-				c.unknown("%s: the restored objects cannot be counted: %v", p.where(), err)
-				p.incomplete = true
-			}
-			return nil
-		})
+	for some := range batches(parts, weaviate.CountBatch) {
+		group.Go(func() error { return c.countThese(counting, some) })
 	}
 	if err := group.Wait(); err != nil {
 		return err

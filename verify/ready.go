@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
@@ -63,6 +65,8 @@ func WaitIndexed(ctx context.Context, conn *weaviate.Conn, timeout time.Duration
 
 // openTenants opens the shards of active tenants that are not loaded, on each node that holds one. A shard that cannot be opened stays listed as it is.
 func openTenants(ctx context.Context, conn *weaviate.Conn, nodes []weaviate.Node) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * atOnce)
 	var multiTenant map[string]bool
 	for _, n := range nodes {
 		for _, s := range n.Shards {
@@ -82,12 +86,15 @@ func openTenants(ctx context.Context, conn *weaviate.Conn, nodes []weaviate.Node
 			if !multiTenant[s.Collection] {
 				continue // the server loads these by itself
 			}
-			if err := conn.OpenTenant(ctx, n.Name, s.Collection, s.Name); err != nil && fatal(err) {
-				return err
-			}
+			group.Go(func() error {
+				if err := conn.OpenTenant(ctx, n.Name, s.Collection, s.Name); err != nil && fatal(err) {
+					return err
+				}
+				return nil
+			})
 		}
 	}
-	return nil
+	return group.Wait()
 }
 
 // notReady describes the first thing that is not ready, "" when all is.

@@ -83,7 +83,7 @@ func (s *Size) page(budget int64, unknown int) int {
 type Range struct {
 	Collection, Tenant string
 	From, To           uuid.UUID // To all zero: no upper end
-	Expect             int64     // about how many objects are in it, 0 when that is not known; only tunes the page size
+	Expect             int64     // about how many objects are in it, and exactly where it is all there is; 0 when that is not known; only tunes the page size
 	Most               int       // objects in a page at the most; 0: MaxPage
 	REST               bool      // read over REST, for collections that need it (Collection.NeedsREST)
 	IDs                bool      // read ids and times and no content, always over gRPC; such objects have neither vectors nor properties
@@ -180,6 +180,9 @@ func (s *Scanner) limit() int {
 		limit = min(limit, s.r.Most)
 	}
 	if s.r.To == (uuid.UUID{}) {
+		if left := s.r.Expect - s.seen; s.r.Expect > 0 && s.r.From == (uuid.UUID{}) && left >= 0 && left < int64(limit) {
+			return int(left) + 1 // all there is, and room that shows its end
+		}
 		return limit
 	}
 	left := float64(s.r.Expect)
