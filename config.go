@@ -225,8 +225,8 @@ type SandboxS3 struct {
 
 // Verify says what is compared, and how hard the source may be worked.
 type Verify struct {
-	// How much is compared. "structure": schema, aliases and tenants; "counts": and the exact counts; "sample": and the ids and times of all objects, and the content of a random subset; "full": and every object.
-	Level verify.Level `yaml:"level" jsonschema:"enum=structure,enum=counts,enum=sample,enum=full"`
+	// How much is proved. "catalogue": descriptors and S3 listings of the backup, nothing is restored; "archive": and every chunk is read to its end; "structure": it is restored, and schema, aliases and tenants are compared; "counts": and the exact counts; "sample": and the ids and times of all objects, and the content of a random subset; "full": and every object.
+	Level verify.Level `yaml:"level" jsonschema:"enum=catalogue,enum=archive,enum=structure,enum=counts,enum=sample,enum=full"`
 	// Objects drawn of each collection, for level sample. Default: 1000, or what max_bad asks for.
 	Sample int `yaml:"sample" jsonschema:"minimum=1,maximum=1000000000"`
 	// Instead of sample: as many objects as it takes so that, when none of those drawn is bad, at most this share of each collection is. 1%, 0.1% and 0.01% take 299, 2995 and 29956 objects with 95 percent confidence.
@@ -453,6 +453,9 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		if d <= 0 {
 			fault(path, "must be longer than 0s")
 		}
+	}
+	if c.Verify.Level == verify.LevelArchive && c.Backup.SkipArchiveCheck {
+		fault("backup.skip_archive_check", "cannot be together with verify.level: archive, which is that check")
 	}
 	if share, err := c.Verify.maxBad(); err != nil || c.Verify.MaxBad != "" && (share < 1e-6 || share > 0.5) {
 		fault("verify.max_bad", "takes a share from 0.0001%% to 50%%")

@@ -143,7 +143,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{least + "verify: {concurrency: 1.5}", "drill.yaml:3: verify.concurrency: takes a whole number from 1 to 64, not a number"},
 		{least + "verify: {concurrency: 65}", "drill.yaml:3: verify.concurrency: takes a whole number from 1 to 64"},
 		{least + "verify: {seed: 99999999999999999999}", "drill.yaml:3: verify.seed: takes a whole number from 0 to 18446744073709551615, not a text"},
-		{least + "verify: {level: archive}", "drill.yaml:3: verify.level: takes one of structure, counts, sample, full"},
+		{least + "verify: {level: most}", "drill.yaml:3: verify.level: takes one of catalogue, archive, structure, counts, sample, full"},
 		{least + "verify: {index_timeout: 30}", "drill.yaml:3: verify.index_timeout: takes a duration such as 6h or 30m, not a number"},
 		{least + "verify: {index_timeout: 30 minutes}", "drill.yaml:3: verify.index_timeout: takes a duration such as 6h or 30m"},
 		{least + "backup: {timeout: -6h}", "drill.yaml:3: backup.timeout: takes a duration such as 6h or 30m"},
@@ -306,7 +306,7 @@ func TestValidate(t *testing.T) {
 		t.Errorf("as parsed: %v", err)
 	}
 	c.Verify.Level, c.Backup.ID, c.Verify.Seed = "all", "Nightly", 1<<63+1
-	const want = "backup.id: takes a backup id such as drill-20261124-222655-k3f9x2\nverify.level: takes one of structure, counts, sample, full"
+	const want = "backup.id: takes a backup id such as drill-20261124-222655-k3f9x2\nverify.level: takes one of catalogue, archive, structure, counts, sample, full"
 	if err := c.Validate(); !errors.Is(err, ErrConfig) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

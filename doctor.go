@@ -32,9 +32,13 @@ const doctorTimeout = 20 * time.Second
 func (c *Config) Doctor(ctx context.Context) ([]DoctorCheck, error) {
 	var f found
 	var opening sync.WaitGroup
-	opening.Go(func() { f.source, f.sourceErr = c.openSource(ctx) })
+	if c.asksSource() {
+		opening.Go(func() { f.source, f.sourceErr = c.openSource(ctx) })
+	}
 	f.bucket, f.bucketErr = bucket.Open(ctx, c.Bucket.Options())
-	f.place, f.placeErr = c.OpenSandbox()
+	if c.Verify.Level.Restores() {
+		f.place, f.placeErr = c.OpenSandbox()
+	}
 	opening.Wait()
 	if f.source != nil {
 		defer f.source.Close()
@@ -94,14 +98,18 @@ func (c *Config) examine(ctx context.Context, f found) []DoctorCheck {
 	var known *backup.Descriptor
 	var reached bool // the bucket
 	var wg sync.WaitGroup
-	wg.Go(func() { twin = c.examineSource(ctx, source, f) })
+	if c.asksSource() {
+		wg.Go(func() { twin = c.examineSource(ctx, source, f) })
+	}
 	wg.Go(func() { known, reached = c.examineBucket(ctx, storage, f) })
 	wg.Go(func() { c.examineEvidence(ctx, proof) })
 	wg.Wait()
 	if !reached {
 		f.bucket = nil
 	}
-	c.examineSandbox(ctx, place, f, c.foreseen(twin, known))
+	if c.Verify.Level.Restores() {
+		c.examineSandbox(ctx, place, f, c.foreseen(twin, known))
+	}
 	return slices.Concat(source.checks, storage.checks, place.checks, proof.checks)
 }
 
@@ -229,19 +237,24 @@ func examineNodes(a *area, nodes []weaviate.Node) {
 	}
 }
 
+// asksSource says whether a drill needs the source: to make a backup, or to compare with.
+func (c *Config) asksSource() bool { return c.Backup.ID == NewBackup || c.Verify.Level.Restores() }
+
 // neededPermissions are what a drill asks of the source on a collection.
 func (c *Config) neededPermissions(collection string) []weaviate.Permission {
 	var list []weaviate.Permission
 	if c.Backup.ID == NewBackup {
 		list = append(list, weaviate.Permission{Action: "manage_backups", Backups: &weaviate.Scope{Collection: collection}})
 	}
-	return append(list,
-		weaviate.Permission{Action: "read_collections", Collections: &weaviate.Scope{Collection: collection}},
-		weaviate.Permission{Action: "read_data", Data: &weaviate.Scope{Collection: collection, Tenant: "*", Object: "*"}},
-		weaviate.Permission{Action: "read_tenants", Tenants: &weaviate.Scope{Collection: collection, Tenant: "*"}},
-		weaviate.Permission{Action: "read_aliases", Aliases: &weaviate.Scope{Collection: collection, Alias: "*"}},
-		weaviate.Permission{Action: "read_nodes", Nodes: &weaviate.Scope{Verbosity: "verbose", Collection: collection}},
-	)
+	list = append(list, weaviate.Permission{Action: "read_collections", Collections: &weaviate.Scope{Collection: collection}})
+	if c.Verify.Level.Restores() {
+		list = append(list,
+			weaviate.Permission{Action: "read_data", Data: &weaviate.Scope{Collection: collection, Tenant: "*", Object: "*"}},
+			weaviate.Permission{Action: "read_tenants", Tenants: &weaviate.Scope{Collection: collection, Tenant: "*"}},
+			weaviate.Permission{Action: "read_aliases", Aliases: &weaviate.Scope{Collection: collection, Alias: "*"}},
+		)
+	}
+	return append(list, weaviate.Permission{Action: "read_nodes", Nodes: &weaviate.Scope{Verbosity: "verbose", Collection: collection}})
 }
 
 // examinePermissions holds the roles of the tool's user against what a drill needs. Weaviate leaves out what somebody may not see, without a word: a backup and its comparison would both lack it,
@@ -318,7 +331,8 @@ func (c *Config) examineBucket(ctx context.Context, a *area, f found) (known *ba
 		func() []bucket.Right { return one(b.TryVersions(ctx)) },
 		func() []bucket.Right { return one(b.TryRead(ctx, key)) },
 	}
-	if c.Restore.From != backup.ByCopy {
+	if !c.Verify.Level.Restores() { // then nothing is written
+	} else if c.Restore.From != backup.ByCopy {
 		tries = append(tries,
 			func() []bucket.Right { return one(b.TryWrite(ctx, restoreKeys)) },
 			func() []bucket.Right { return one(b.TryDelete(ctx, restoreKeys)) },

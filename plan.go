@@ -37,7 +37,7 @@ type Permission struct {
 // Plan describes a run.
 func (c *Config) Plan() Plan {
 	does := map[rto.Phase]string{
-		rto.Preflight:   fmt.Sprintf("connect to %s and s3://%s, tidy up after drills that died", c.Source.URL, bucketAndPath(c)),
+		rto.Preflight:   c.plannedPreflight(),
 		rto.Posture:     fmt.Sprintf("audit bucket %s; findings from %s up fail the drill", c.Bucket.Name, c.Policy.FailOn),
 		rto.Backup:      c.plannedBackup(),
 		rto.Catalogue:   "hold the backup's descriptors, its chain of bases and the S3 listings against each other",
@@ -52,13 +52,26 @@ func (c *Config) Plan() Plan {
 	}
 	var p Plan
 	for _, s := range steps {
-		if s.skip == nil || !s.skip(c) {
+		if s.takes(c) {
 			p.Steps = append(p.Steps, PlannedStep{s.phase, does[s.phase]})
 		}
 	}
-	p.Steps = append(p.Steps, PlannedStep{rto.Teardown, does[rto.Teardown]})
+	if c.Verify.Level.Restores() {
+		p.Steps = append(p.Steps, PlannedStep{rto.Teardown, does[rto.Teardown]})
+	}
 	p.Permissions = c.permissions()
 	return p
+}
+
+func (c *Config) plannedPreflight() string {
+	to := "s3://" + bucketAndPath(c)
+	if c.asksSource() {
+		to = c.Source.URL + " and " + to
+	}
+	if !c.Verify.Level.Restores() {
+		return "connect to " + to
+	}
+	return fmt.Sprintf("connect to %s, tidy up after drills that died", to)
 }
 
 func bucketAndPath(c *Config) string { return strings.Trim(c.Bucket.Name+"/"+c.Bucket.Path, "/") }
@@ -93,7 +106,7 @@ func (c *Config) plannedRestore() string {
 
 func (c *Config) plannedComparison() string {
 	level := c.Verify.Level
-	does := "compare " + level.Compares()
+	does := "compare " + level.LooksAt()
 	if level == verify.LevelSample {
 		does += fmt.Sprintf(": %d objects of each collection", c.VerifyOptions().Draws())
 	}
@@ -114,7 +127,11 @@ func (c *Config) plannedChecks() string {
 
 // permissions lists what was found to be needed on Weaviate 1.38.5 (RBAC) and by the S3 operations that each phase uses. The policies in deploy/iam grant exactly what it says of IAM.
 func (c *Config) permissions() []Permission {
-	return slices.Concat(c.weaviatePermissions(), c.toolPermissions(), c.sandboxPermissions(), c.kubernetesPermissions())
+	p := slices.Concat(c.weaviatePermissions(), c.toolPermissions())
+	if c.Verify.Level.Restores() {
+		p = slices.Concat(p, c.restorePermissions(), c.sandboxPermissions(), c.kubernetesPermissions())
+	}
+	return append(p, c.evidencePermissions()...)
 }
 
 func (c *Config) weaviatePermissions() []Permission {
@@ -123,10 +140,16 @@ func (c *Config) weaviatePermissions() []Permission {
 	if c.Backup.ID == NewBackup {
 		add("manage_backups", "collection *", "make and follow the backup")
 	}
-	for _, action := range []string{"read_collections", "read_data", "read_tenants", "read_aliases"} {
-		add(action, "collection *", "compare")
+	if !c.asksSource() {
+		return p
 	}
-	add("read_nodes", "verbosity minimal and verbose, collection *", "compare shards")
+	add("read_collections", "collection *", "see that each is in the backup")
+	if c.Verify.Level.Restores() {
+		for _, action := range []string{"read_data", "read_tenants", "read_aliases"} {
+			add(action, "collection *", "compare")
+		}
+	}
+	add("read_nodes", "verbosity minimal and verbose, collection *", "see that all are healthy, and compare shards")
 	return p
 }
 
@@ -170,6 +193,14 @@ func (c *Config) toolPermissions() []Permission {
 	add("s3:ListBucketVersions", whole, "tell a deleted chunk from one that never was")
 	add("s3:GetObject", below, "read descriptors and chunks")
 	add("kms:Decrypt", keyOf(c.Bucket.Name), "read them")
+	return p
+}
+
+// restorePermissions are those of the tool that a drill needs for its restore.
+func (c *Config) restorePermissions() []Permission {
+	var p []Permission
+	add := func(action, object, why string) { p = append(p, Permission{"tool", "iam", action, object, why}) }
+	below := arn(c.Bucket.Name, c.Bucket.Path, "*")
 	place, path := c.restoredFrom()
 	if c.Restore.From == backup.ByCopy {
 		copies := arn(place, path, "*")
@@ -188,6 +219,12 @@ func (c *Config) toolPermissions() []Permission {
 		add("s3:DeleteObject", below+"/restore_config.json", "remove what the drill's restore left")
 		add("kms:GenerateDataKey", keyOf(place), "put back what an earlier restore left")
 	}
+	return p
+}
+
+func (c *Config) evidencePermissions() []Permission {
+	var p []Permission
+	add := func(action, object, why string) { p = append(p, Permission{"tool", "iam", action, object, why}) }
 	if e := c.Evidence.S3; e != nil {
 		for _, action := range evidence.BucketActions {
 			add(action, arn(e.Name), "find records")

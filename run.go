@@ -14,6 +14,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
 // Options are what a run needs beside its configuration. The zero value is good.
@@ -41,23 +42,29 @@ type Progress struct {
 // step is one phase of a drill.
 type step struct {
 	phase rto.Phase
+	least verify.Level // below which it is no part of a drill
 	do    func(*run, context.Context) error
 	skip  func(*Config) bool // nil: never
 }
 
 // steps are the drill. An error ends it, and the teardown follows whatever happened.
 var steps = []step{
-	{rto.Preflight, (*run).preflight, nil},
-	{rto.Posture, (*run).posture, nil},
-	{rto.Backup, (*run).backUp, nil},
-	{rto.Catalogue, (*run).checkCatalogue, nil},
-	{rto.Archive, (*run).checkArchive, func(c *Config) bool { return c.Backup.SkipArchiveCheck }},
-	{rto.Copy, (*run).copyBackup, func(c *Config) bool { return c.Restore.From != backup.ByCopy }},
-	{rto.Provision, (*run).provision, nil},
-	{rto.Restore, (*run).restore, nil},
-	{rto.Index, (*run).awaitIndex, nil},
-	{rto.FirstAnswer, (*run).firstAnswer, nil},
-	{rto.Verify, (*run).verify, nil},
+	{rto.Preflight, verify.LevelCatalogue, (*run).preflight, nil},
+	{rto.Posture, verify.LevelCatalogue, (*run).posture, nil},
+	{rto.Backup, verify.LevelCatalogue, (*run).backUp, nil},
+	{rto.Catalogue, verify.LevelCatalogue, (*run).checkCatalogue, nil},
+	{rto.Archive, verify.LevelArchive, (*run).checkArchive, func(c *Config) bool { return c.Backup.SkipArchiveCheck }},
+	{rto.Copy, verify.LevelStructure, (*run).copyBackup, func(c *Config) bool { return c.Restore.From != backup.ByCopy }},
+	{rto.Provision, verify.LevelStructure, (*run).provision, nil},
+	{rto.Restore, verify.LevelStructure, (*run).restore, nil},
+	{rto.Index, verify.LevelStructure, (*run).awaitIndex, nil},
+	{rto.FirstAnswer, verify.LevelStructure, (*run).firstAnswer, nil},
+	{rto.Verify, verify.LevelStructure, (*run).verify, nil},
+}
+
+// takes says whether the step is part of a drill with a configuration.
+func (s step) takes(c *Config) bool {
+	return c.Verify.Level.AtLeast(s.least) && (s.skip == nil || !s.skip(c))
 }
 
 // run is one drill under way.
@@ -70,7 +77,7 @@ type run struct {
 	journal     *evidence.Journal
 	source      *weaviate.Conn
 	bucket      *bucket.Bucket
-	place       sandbox.Sandbox
+	place       sandbox.Sandbox // nil: nothing is restored
 	catalogue   *backup.Catalogue
 	restoration *backup.Restoration
 	footprint   *backup.Footprint
@@ -91,17 +98,19 @@ func Run(ctx context.Context, cfg *Config, o Options) (*evidence.Record, error) 
 		o.Progress = func(Progress) {}
 	}
 	began := time.Now().UTC()
-	r := &run{Options: o, config: cfg, place: o.Sandbox, record: &evidence.Record{
-		Schema: evidence.Schema, ID: backup.NewID(began), Tool: o.Tool, Began: began, Objectives: cfg.objectives(), FailOn: cfg.Policy.FailOn,
+	r := &run{Options: o, config: cfg, record: &evidence.Record{
+		Schema: evidence.Schema, ID: backup.NewID(began), Tool: o.Tool, Began: began, Level: cfg.Verify.Level, Objectives: cfg.objectives(), FailOn: cfg.Policy.FailOn,
 		Bucket: evidence.Bucket{Name: cfg.Bucket.Name, Path: cfg.Bucket.Path, Region: cfg.Bucket.Region, Endpoint: cfg.Bucket.Endpoint},
 	}}
 	var err error
-	if r.place == nil {
-		if r.place, err = cfg.OpenSandbox(); err != nil {
-			return nil, err
+	if cfg.Verify.Level.Restores() {
+		if r.place = o.Sandbox; r.place == nil {
+			if r.place, err = cfg.OpenSandbox(); err != nil {
+				return nil, err
+			}
 		}
+		r.record.Sandbox.Kind = r.place.Kind()
 	}
-	r.record.Sandbox.Kind = r.place.Kind()
 	if r.store, err = cfg.OpenEvidence(ctx); err != nil {
 		return nil, err
 	}
@@ -162,10 +171,7 @@ func (r *run) steps(ctx context.Context) {
 		_ = r.phase(ctx, rto.Teardown, (*run).teardown)
 	}()
 	for _, s := range steps {
-		if s.skip != nil && s.skip(r.config) {
-			continue
-		}
-		if r.phase(ctx, s.phase, s.do) != nil {
+		if s.takes(r.config) && r.phase(ctx, s.phase, s.do) != nil {
 			return
 		}
 	}

@@ -25,7 +25,7 @@ type Options struct {
 	// CapturePoint is the instant whose writes the backup holds (startedAt of backup_config.json). Zero: both sides must be the same.
 	CapturePoint time.Time
 	ClockSkew    time.Duration // margin of the time rules; 0: 1 s
-	Level        Level         // default full
+	Level        Level         // default full; from structure on
 	Sample       int           // objects drawn of each collection, for level sample; 0: as many as MaxBad asks for, else 1000
 	MaxBad       float64       // share of bad objects (0.001: one in a thousand) that a sample without one must rule out; 0: Sample says how many are drawn
 	Confidence   float64       // with which a sample bounds the share of bad objects; 0: 0.95
@@ -54,8 +54,8 @@ func (o Options) Draws() int {
 
 func (o Options) withDefaults() (Options, error) {
 	o.Level = cmp.Or(o.Level, LevelFull)
-	if !o.Level.Valid() {
-		return o, fmt.Errorf("verify: level %q is not known: it is one of %s", o.Level, LevelNames())
+	if !o.Level.Restores() {
+		return o, fmt.Errorf("verify: level %q compares nothing that was restored: take one of %s", o.Level, LevelNames(LevelStructure))
 	}
 	if o.ClockSkew < 0 || o.Sample < 0 || o.Concurrency < 0 || o.MaxRate < 0 || o.MaxDifferences < 0 {
 		return o, errors.New("verify: a number in the options is negative")

@@ -1,11 +1,14 @@
 package verify
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestLevels(t *testing.T) {
 	list := Levels()
 	for i, l := range list {
-		if !l.Valid() || l.Compares() == "" {
+		if !l.Valid() || l.LooksAt() == "" {
 			t.Errorf("%s is not known or says nothing", l)
 		}
 		for j, other := range list {
@@ -19,7 +22,9 @@ func TestLevels(t *testing.T) {
 			t.Errorf("%q has a place among the levels", unknown)
 		}
 	}
-	if _, err := (Options{Level: "all"}).withDefaults(); err == nil {
-		t.Error("an unknown level is compared")
+	for _, l := range []Level{"all", LevelCatalogue, LevelArchive} {
+		if _, err := (Options{Level: l}).withDefaults(); err == nil || !strings.HasSuffix(err.Error(), LevelNames(LevelStructure)) {
+			t.Errorf("level %s: %v", l, err)
+		}
 	}
 }

@@ -39,7 +39,7 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 		{"S3 unreachable", map[string]string{"bucket": "\n  name: backups\n  region: us-east-1\n  endpoint: http://127.0.0.1:1\n  path_style: true"}, []string{"run"}, evidence.NotCarriedOut, []string{"127.0.0.1:1", "cannot reach"}},
 		{"no such backup", nil, []string{"run", "--backup-id", "not-there"}, evidence.Usage, []string{"not-there", "no such backup"}},
 		{"bad backup id", nil, []string{"run", "--backup-id", "Not There"}, evidence.Usage, []string{"backup.id: takes a backup id"}},
-		{"unknown level", nil, []string{"run", "--level", "most"}, evidence.Usage, []string{"verify.level: takes one of structure, counts, sample, full"}},
+		{"unknown level", nil, []string{"run", "--level", "most"}, evidence.Usage, []string{"verify.level: takes one of catalogue, archive, structure, counts, sample, full"}},
 		{"no share", nil, []string{"run", "--max-bad", "0.1"}, evidence.Usage, []string{"verify.max_bad: takes a share such as 0.1%"}},
 		{"confidence beyond all", nil, []string{"run", "--max-bad", "1%", "--confidence", "100"}, evidence.Usage, []string{"verify.confidence: takes a number from 50 to 99.9999"}},
 		{"no sandbox to verify", nil, []string{"verify"}, evidence.Usage, []string{"sandbox.external"}},

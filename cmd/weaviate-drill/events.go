@@ -47,7 +47,7 @@ func (e *events) end(record *evidence.Record, err error) {
 	case record == nil:
 		e.recorder.Warning("DrillNotBegun", err.Error())
 	case record.Status == evidence.Passed:
-		e.recorder.Normal("DrillPassed", fmt.Sprintf("%s: backup %s came back whole", record.ID, record.Backup.ID))
+		e.recorder.Normal("DrillPassed", fmt.Sprintf("%s: backup %s, level %s", record.ID, record.Backup.ID, record.Level))
 	default:
 		e.recorder.Warning("DrillFailed", fmt.Sprintf("%s: %s (exit status %d): in %s: %s", record.ID, record.Status, record.Status, record.Reasons[0].Phase, record.Reasons[0].Message))
 	}

@@ -37,6 +37,7 @@ The production backup is not changed. What a restore writes beside it is removed
 		Example: `  weaviate-drill run
   weaviate-drill run --backup-id latest --report drill.html --report drill.xml
   weaviate-drill run --confidence 99 --max-bad 0.01%
+  weaviate-drill run --backup-id latest --level archive   # reads the backup to its end, restores nothing
   weaviate-drill run --backup-id latest --weaviate-version 1.38.12
   weaviate-drill run --dry-run`,
 		Args: cobra.NoArgs,
@@ -70,7 +71,7 @@ The production backup is not changed. What a restore writes beside it is removed
 	flags := c.Flags()
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of an existing backup to drill, \"latest\", or \"new\"")
 	flags.StringVar(&o.version, "weaviate-version", "", "restore into Weaviate `version` instead of the backup's own: the drill of an upgrade")
-	o.compare.add(c)
+	o.compare.add(c, verify.LevelCatalogue)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done and which permissions it needs, and change nothing")
 	flags.BoolVar(&o.keep, "keep-on-failure", false, "leave the sandbox up when the drill does not pass; it holds production data")
 	flags.StringArrayVar(&o.reports, "report", nil, "also write the report to `file`: "+extensionList()+" (may be repeated)")
@@ -86,9 +87,9 @@ type comparisonFlags struct {
 	seed       uint64
 }
 
-func (f *comparisonFlags) add(c *cobra.Command) {
+func (f *comparisonFlags) add(c *cobra.Command, least verify.Level) {
 	flags := c.Flags()
-	flags.StringVar(&f.level, "level", "", "`level` of the comparison: "+verify.LevelNames())
+	flags.StringVar(&f.level, "level", "", "`level`, how much is proved: "+verify.LevelNames(least))
 	flags.IntVar(&f.sample, "sample", 0, "compare the content of `n` random objects of each collection instead of all")
 	flags.StringVar(&f.maxBad, "max-bad", "", "compare as many random objects as it takes to bound the `share` of bad ones, such as 0.1%")
 	flags.Float64Var(&f.confidence, "confidence", 0, "confidence of that bound in `percent` (default 95)")

@@ -37,7 +37,7 @@ checks of the configuration (verify.checks) are asked of the restored side.`,
 	flags := c.Flags()
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of the backup that was restored, or \"latest\"")
 	flags.StringVar(&o.capturePoint, "capture-point", "", "the `instant` whose writes were restored (RFC 3339)")
-	o.compare.add(c)
+	o.compare.add(c, verify.LevelStructure)
 	c.MarkFlagsMutuallyExclusive("backup-id", "capture-point")
 	return c
 }
@@ -57,6 +57,9 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 	o.compare.override(&cfg.Verify)
 	if err := cfg.Validate(); err != nil {
 		return err
+	}
+	if level := cfg.Verify.Level; !level.Restores() {
+		return fmt.Errorf("%w: verify.level: %s compares nothing: give --level one of %s, or look at a backup by weaviate-drill backup check", drill.ErrConfig, level, verify.LevelNames(verify.LevelStructure))
 	}
 	options := cfg.VerifyOptions()
 	if options.CapturePoint, err = o.captured(); err != nil {

@@ -20,7 +20,7 @@ type Entry struct {
 	Ended      time.Time       `json:"ended,omitzero"`
 	Status     Status          `json:"status"` // means nothing when Unreadable is set
 	Backup     string          `json:"backup,omitempty"`
-	Level      verify.Level    `json:"level,omitempty"` // of the verification; empty: there was none
+	Level      verify.Level    `json:"level,omitempty"` // of the verification, or of a drill that restores nothing; empty: there was no verification
 	Verdicts   verify.Verdicts `json:"verdicts"`
 	RTO        rto.Measured    `json:"rto"` // actual; known only when measured
 	RPO        rto.Measured    `json:"rpo"`
@@ -61,6 +61,9 @@ func (s *Store) entry(ctx context.Context, id string) Entry {
 	}
 	e.Began, e.Ended, e.Status, e.Backup = r.Began, r.Ended, r.Status, r.Backup.ID
 	e.Level, e.Verdicts, e.RTO, e.RPO = r.Verification.Level, r.Verification.Verdicts, r.Assessment.Recovered, r.Assessment.RPO
+	if r.Level != "" && !r.Level.Restores() {
+		e.Level = r.Level
+	}
 	return e
 }
 
@@ -70,6 +73,7 @@ type summary struct {
 	ID           string
 	Began, Ended time.Time
 	Status       Status
+	Level        verify.Level
 	Backup       struct{ ID string }
 	Verification struct {
 		Level    verify.Level

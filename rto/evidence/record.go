@@ -65,6 +65,8 @@ type Record struct {
 	Ended   time.Time `json:"ended"`
 	Status  Status    `json:"status"`
 	Reasons []Reason  `json:"reasons,omitempty"` // why Status is not Passed, all of them, the worst first
+	// Level is how much was to be proved; empty in records of the first versions, all of which restore.
+	Level verify.Level `json:"level,omitempty"`
 
 	Source       Source                  `json:"source"`
 	Sandbox      Sandbox                 `json:"sandbox"`
@@ -85,6 +87,9 @@ type Record struct {
 	Notes []string `json:"notes,omitempty"` // what was done to the bucket and put back, assumptions, choices made by default
 	Logs  []string `json:"logs,omitempty"`  // of the restored server when a restore failed, cut to the telling lines
 }
+
+// Restores says whether a restore was part of the drill. Without one a pass says nothing of recovery.
+func (r *Record) Restores() bool { return r.Level == "" || r.Level.Restores() }
 
 // Tool is the program that made the record.
 type Tool struct {

@@ -66,7 +66,7 @@ func writeJUnit(w io.Writer, r *evidence.Record) error {
 		cases []testcase
 	}{
 		{"verdict", verdictCases(r)}, {"phases", phaseCases(r.Timeline)}, {"bucket posture", findingCases(r, r.Posture)}, {"backup in S3", problemCases(r)},
-		{"verification", verificationCases(r.Verification)}, {"own checks", customCases(r.Checks)}, {"sandbox isolation", findingCases(r, r.Sandbox.Isolation)}, {"objectives", objectiveCases(r.Assessment)},
+		{"verification", verificationCases(r.Verification)}, {"own checks", customCases(r.Checks)}, {"sandbox isolation", findingCases(r, r.Sandbox.Isolation)}, {"objectives", objectiveCases(r)},
 	} {
 		if len(suite.cases) == 0 {
 			continue
@@ -107,7 +107,11 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
 func verdictCases(r *evidence.Record) (cases []testcase) {
 	v := judge(r)
 	if r.Status == evidence.Passed {
-		return []testcase{{Name: "drill passed", Out: v.Sentence}}
+		name := "drill passed"
+		if !r.Restores() {
+			name += fmt.Sprintf(" at level %s: nothing was restored", r.Level)
+		}
+		return []testcase{{Name: name, Out: v.Sentence}}
 	}
 	for _, reason := range r.Reasons {
 		c := testcase{Name: fmt.Sprintf("%s: %s", reason.Phase, reason.Message)}
@@ -225,7 +229,8 @@ func examples(v *verify.Result, name string) (lines string) {
 	return lines
 }
 
-func objectiveCases(a *rto.Assessment) (cases []testcase) {
+func objectiveCases(r *evidence.Record) (cases []testcase) {
+	a := r.Assessment
 	if a == nil {
 		return nil
 	}
@@ -235,6 +240,8 @@ func objectiveCases(a *rto.Assessment) (cases []testcase) {
 		case j.Met:
 		case j.Actual.Known:
 			c.Failure = &result{Message: j.Detail}
+		case !r.Restores():
+			c.Skipped = &result{Message: j.Detail}
 		default:
 			c.Error = &result{Message: j.Detail}
 		}

@@ -22,11 +22,14 @@ type verdict struct {
 func judge(r *evidence.Record) verdict {
 	switch r.Status {
 	case evidence.Passed:
+		if !r.Restores() {
+			return verdict{"PASSED", unrestored(r), good}
+		}
 		return verdict{"PASSED", "The backup was restored. " + compared(r.Verification), good}
 	case evidence.DataFailed:
 		return verdict{"FAILED", "Do not rely on this backup: it does not bring back what was there.", bad}
 	case evidence.Policy:
-		return verdict{"FAILED", "An objective was missed, or the bucket is not configured as the policy demands. " + compared(r.Verification), bad}
+		return verdict{"FAILED", "An objective was missed, or the bucket is not configured as the policy demands. " + proved(r), bad}
 	case evidence.Refused:
 		return verdict{"REFUSED", "A safety interlock kept the drill from disturbing a backup or a restore. Nothing is known of the backup.", warn}
 	case evidence.Inconclusive:
@@ -109,6 +112,12 @@ func facts(r *evidence.Record) []fact {
 		{"source", fmt.Sprintf("%s, %s", cmp.Or(r.Source.URL, "not known"), weaviates(r.Source.Version, r.Source.Nodes))},
 		{"bucket", join("s3://"+strings.TrimSuffix(r.Bucket.Name+"/"+r.Bucket.Path, "/"), r.Bucket.Region, r.Bucket.Endpoint)},
 	}
+	if r.Source.URL == "" && !r.Restores() {
+		list[1].Value = "not asked"
+	}
+	if r.Level != "" {
+		list = append(list, fact{"level", levelFact(r.Level)})
+	}
 	if b := r.Backup; b != nil {
 		made := "existing"
 		if b.Created {
@@ -123,6 +132,9 @@ func facts(r *evidence.Record) []fact {
 		list = append(list, fact{"backup", "none"})
 	}
 	restored := "none"
+	if !r.Restores() {
+		restored = "none, as asked"
+	}
 	if r.Restore != nil {
 		restored = join(fmt.Sprintf("sandbox %s", r.Sandbox.Kind), weaviates(r.Sandbox.Version, r.Sandbox.Nodes), upgrade(r), "from "+r.Restore.From, "status "+cmp.Or(r.Restore.Status, "not known"))
 	}
@@ -217,6 +229,9 @@ func recoverySection(r *evidence.Record) section {
 	if r.Assessment == nil {
 		s.lines = []string{"Not measured: the drill ended before anything was restored."}
 		return s
+	}
+	if !r.Restores() {
+		s.lines = []string{fmt.Sprintf("Not measured, because nothing is restored at level %s; objectives are not judged.", r.Level)}
 	}
 	s.table.columns = []column{{name: "milestone"}, {name: "measured", right: true}, {name: "objective"}, {name: "clock", least: 30}}
 	for _, m := range milestones(r.Assessment) {
