@@ -115,9 +115,7 @@ func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*
 		Options: o, source: source, restored: restored, rules: newRules(o.CapturePoint, o.ClockSkew), byName: map[string]*Collection{}, absent: map[string]*part{},
 		result: &Result{Level: o.Level, CapturePoint: o.CapturePoint, ClockSkew: o.ClockSkew},
 	}
-	if o.MaxRate > 0 {
-		c.limiter = rate.NewLimiter(rate.Limit(o.MaxRate), weaviate.MaxPage)
-	}
+	c.limiter = limiter(o.MaxRate)
 	parts, err := c.structure(ctx)
 	if err != nil {
 		return nil, err

@@ -138,16 +138,7 @@ func (c *comparison) unreadable(p *part, u *unread) {
 
 // throttle keeps the reading of the source below MaxRate.
 func (c *comparison) throttle(ctx context.Context, objects int) error {
-	if c.limiter == nil {
-		return nil
-	}
-	if err := c.limiter.WaitN(ctx, objects); err != nil {
-		if ctx.Err() == nil { // the limiter does not begin a wait that would outlast the deadline
-			return fmt.Errorf("%w before the next objects may be read at %g a second", context.DeadlineExceeded, c.MaxRate)
-		}
-		return context.Cause(ctx)
-	}
-	return nil
+	return throttle(ctx, c.limiter, objects)
 }
 
 // tally gathers the verdicts of one range, so that workers seldom meet at the lock.

@@ -73,8 +73,12 @@ func handfuls(all iter.Seq[item]) iter.Seq[[]item] {
 
 // each calls do for items, in parallel.
 func (c *comparison) each(ctx context.Context, all iter.Seq[item], do func(ctx context.Context, i item) error) error {
+	return each(ctx, c.Concurrency, all, do)
+}
+
+func each(ctx context.Context, concurrency int, all iter.Seq[item], do func(ctx context.Context, i item) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(c.Concurrency)
+	group.SetLimit(concurrency)
 	for some := range handfuls(all) {
 		if ctx.Err() != nil {
 			break
