@@ -28,6 +28,32 @@ func (c *Config) leavesOut(collection string) bool {
 	return len(c.Backup.Include) > 0 && !slices.ContainsFunc(c.Backup.Include, matches) || slices.ContainsFunc(c.Backup.Exclude, matches)
 }
 
+// Chosen parts the collections of a backup into those to be restored and those that restore.include and restore.exclude leave out. A name or pattern of restore.include that no collection has is refused, and so
+// is to leave out all: asked for none, Weaviate restores all.
+func (c *Config) Chosen(all []string) (restored, leftOut []string, err error) {
+	matches := func(pattern, name string) bool {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	}
+	for _, pattern := range c.Restore.Include {
+		if !slices.ContainsFunc(all, func(name string) bool { return matches(pattern, name) }) {
+			return nil, nil, fmt.Errorf("%w: restore.include: no collection of the backup is %s: it has %s", ErrConfig, pattern, strings.Join(all, ", "))
+		}
+	}
+	for _, name := range all {
+		named := func(pattern string) bool { return matches(pattern, name) }
+		if len(c.Restore.Include) > 0 && !slices.ContainsFunc(c.Restore.Include, named) || slices.ContainsFunc(c.Restore.Exclude, named) {
+			leftOut = append(leftOut, name)
+		} else {
+			restored = append(restored, name)
+		}
+	}
+	if len(restored) == 0 && len(leftOut) > 0 {
+		return nil, nil, fmt.Errorf("%w: restore.exclude leaves no collection of the backup, which has %s", ErrConfig, strings.Join(all, ", "))
+	}
+	return restored, leftOut, nil
+}
+
 // BackupRequest asks for a new backup with this id; an empty one leaves the id to backup.Create.
 func (c *Config) BackupRequest(id string) weaviate.BackupRequest {
 	return weaviate.BackupRequest{
@@ -41,6 +67,7 @@ func (c *Config) VerifyOptions() verify.Options {
 	maxBad, _ := v.maxBad() // Validate has seen it
 	return verify.Options{
 		ClockSkew: v.ClockSkew, Level: v.Level, Sample: v.Sample, MaxBad: maxBad, Confidence: v.Confidence / 100, Seed: v.Seed, Concurrency: v.Concurrency, MaxRate: float64(v.MaxRate), MaxDifferences: v.MaxDifferences,
+		Roles: c.Restore.Roles == restoreAll, Users: c.Restore.Users == restoreAll,
 	}
 }
 

@@ -61,3 +61,24 @@ func TestCheckMapping(t *testing.T) {
 		}
 	}
 }
+
+func TestChosen(t *testing.T) {
+	all := []string{"Article", "Author", "Order"}
+	for _, c := range []struct {
+		restore           Restore
+		restored, leftOut string
+		says              string
+	}{
+		{Restore{}, "Article,Author,Order", "", ""},
+		{Restore{Include: []string{"A*"}}, "Article,Author", "Order", ""},
+		{Restore{Include: []string{"Order", "Art*"}}, "Article,Order", "Author", ""},
+		{Restore{Exclude: []string{"A*", "Gone"}}, "Order", "Article,Author", ""},
+		{Restore{Include: []string{"Order", "B*"}}, "", "", "restore.include: no collection of the backup is B*: it has Article, Author, Order"},
+		{Restore{Exclude: []string{"*"}}, "", "", "restore.exclude leaves no collection of the backup"},
+	} {
+		restored, leftOut, err := (&Config{Restore: c.restore}).Chosen(all)
+		if strings.Join(restored, ",") != c.restored || strings.Join(leftOut, ",") != c.leftOut || (c.says == "") != (err == nil) || err != nil && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%+v: %v, %v, %v", c.restore, restored, leftOut, err)
+		}
+	}
+}

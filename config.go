@@ -114,11 +114,25 @@ type Restore struct {
 	From string `yaml:"from" jsonschema:"enum=in-place,enum=copy"`
 	// Where the copy is put, when from is copy.
 	Copy Copy `yaml:"copy"`
+	// Collections of the backup to restore; * stands for any characters. Default: all. Not together with exclude. Those that are left out are neither restored nor compared.
+	Include []string `yaml:"include" jsonschema:"minLength=1"`
+	// Collections of the backup not to restore.
+	Exclude []string `yaml:"exclude" jsonschema:"minLength=1"`
+	// "all" restores the roles of the backup, with who has them, and compares them with the source's. The sandbox keeps a root user of its own. The source's credentials then need read_roles (scope all), read_users and read_groups.
+	Roles string `yaml:"roles" jsonschema:"enum=noRestore,enum=all"`
+	// "all" restores the users that the source itself manages (AUTHENTICATION_DB_USERS_ENABLED), and compares them. Their keys then open the sandbox too. The source's credentials then need read_users.
+	Users string `yaml:"users" jsonschema:"enum=noRestore,enum=all"`
 	// Names of the backup's nodes, and those of the sandbox's nodes that take their place. Default: the names are the same. All nodes of the backup must be named.
 	NodeMapping map[string]string `yaml:"node_mapping"`
 	// After this time a restore is given up.
 	Timeout time.Duration `yaml:"timeout"`
 }
+
+// The values of restore.roles and restore.users, which are Weaviate's own words.
+const (
+	noRestore  = "noRestore"
+	restoreAll = "all"
+)
 
 // Copy is where a copy of the backup is put.
 type Copy struct {
@@ -345,7 +359,7 @@ func (b EvidenceBucket) Options() bucket.Options { return Bucket(b).Options() }
 func defaults() *Config {
 	return &Config{
 		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour},
-		Restore:  Restore{From: backup.InPlace, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
+		Restore:  Restore{From: backup.InPlace, Roles: noRestore, Users: noRestore, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
 		Policy:   Policy{FailOn: bucket.High},
@@ -422,6 +436,9 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 	}
 	if len(c.Backup.Include) > 0 && len(c.Backup.Exclude) > 0 {
 		fault("backup.exclude", "cannot be together with backup.include: Weaviate takes one of them")
+	}
+	if len(c.Restore.Include) > 0 && len(c.Restore.Exclude) > 0 {
+		fault("restore.exclude", "cannot be together with restore.include: choose one")
 	}
 	if c.Restore.From == backup.ByCopy {
 		if to := c.Restore.Copy; (to.Bucket == "" || to.Bucket == c.Bucket.Name) && strings.Trim(to.Path, "/") == strings.Trim(c.Bucket.Path, "/") {

@@ -30,7 +30,7 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 		Source:   Source{Server{URL: "https://weaviate.example"}},
 		Bucket:   Bucket{Name: "backups"},
 		Backup:   Backup{ID: "new", Timeout: 6 * time.Hour},
-		Restore:  Restore{From: "in-place", Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
+		Restore:  Restore{From: "in-place", Copy: Copy{Path: "weaviate-drill"}, Roles: "noRestore", Users: "noRestore", Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: "full", Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
 		Policy:   Policy{FailOn: "high"},
@@ -158,6 +158,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{least + "backup: {include: [Article, 7]}", "drill.yaml:3: backup.include[1]: takes a text, not a number"},
 		{least + "backup: {id: Nightly/7}", "drill.yaml:3: backup.id: takes a backup id such as drill-20261124-222655-k3f9x2"},
 		{least + "backup: {skip_archive_check: yes}", "drill.yaml:3: backup.skip_archive_check: takes true or false, not a text"},
+		{least + "restore: {roles: some}", "drill.yaml:3: restore.roles: takes one of noRestore, all"},
 		{least + "restore: {from: inplace}", "drill.yaml:3: restore.from: takes one of in-place, copy"},
 		{least + "sandbox: {kind: nomad}", "drill.yaml:3: sandbox.kind: takes one of process, docker, kubernetes, external"},
 		{least + "sandbox: {docker: {memory: 4 GB}}", "drill.yaml:3: sandbox.docker.memory: takes a size such as 4GiB"},
@@ -191,6 +192,7 @@ func TestParseConfigRefuses(t *testing.T) {
 	// What spans several keys, and what no schema can tell.
 	for _, c := range []struct{ doc, want string }{
 		{least + "backup:\n  include: [A]\n  exclude: [B]", "drill.yaml:5: backup.exclude: cannot be together with backup.include: Weaviate takes one of them"},
+		{least + "restore: {include: [A], exclude: [B]}", "drill.yaml:3: restore.exclude: cannot be together with restore.include: choose one"},
 		{least + "restore: {copy: {bucket: other}}", "drill.yaml:3: restore.copy: is only for restore.from: copy"},
 		{strings.Replace(least, "bucket: {", "bucket: {endpoint: http://127.0.0.1:9000, ", 1) + "sandbox: {kind: docker}", "drill.yaml:3: sandbox.s3.endpoint: must be an address that containers reach: on the loopback of this machine they find only themselves"},
 		{strings.Replace(least, "bucket: {", "bucket: {endpoint: http://minio.example:9000, ", 1) + "sandbox: {kind: kubernetes}", "drill.yaml:3: sandbox.s3.endpoint: is http to a server outside the cluster, and what is restored can be read on the way: use https, or set sandbox.s3.allow_plaintext: true"},

@@ -292,6 +292,28 @@ func (c *Config) examinePermissions(ctx context.Context, a *area, source *weavia
 		}
 		a.add(name, sandbox.Fail, fmt.Sprintf("no role of user %q has it for %s", access.User, strings.Join(missing, ", ")), remedy)
 	}
+	for _, need := range c.accessNeeded() {
+		if name := need.Action + " on all"; access.Allows(need) {
+			a.add(name, sandbox.Pass, fmt.Sprintf("a role of user %q has it", access.User), "")
+		} else {
+			raw, _ := json.Marshal(need) // strings alone: it cannot fail
+			a.add(name, sandbox.Fail, fmt.Sprintf("no role of user %q has it, and roles and users are to be compared", access.User),
+				fmt.Sprintf("give a role of user %q the permission %s; or set restore.roles and restore.users to noRestore", access.User, raw))
+		}
+	}
+}
+
+// accessNeeded are what the comparison of roles and users asks of the source.
+func (c *Config) accessNeeded() []weaviate.Permission {
+	switch {
+	case !c.Verify.Level.Restores():
+		return nil
+	case c.Restore.Roles == restoreAll:
+		return weaviate.SeesRoles
+	case c.Restore.Users == restoreAll:
+		return weaviate.SeesUsers
+	}
+	return nil
 }
 
 // examineAnonymous tells of a source that lets everybody in. It hinders no drill, and so is no failure; neither is it good.

@@ -136,6 +136,13 @@ func (r *run) backUp(ctx context.Context) error {
 	}
 	objects := r.catalogue.Objects()
 	d := r.catalogue.Backup()
+	chosen, leftOut, err := r.config.Chosen(d.Collections())
+	if err != nil {
+		return err
+	}
+	if len(leftOut) == 0 {
+		chosen = nil
+	}
 	b := &evidence.Backup{
 		ID: id, Created: created, CapturePoint: d.StartedAt, ReportedEnd: d.CompletedAt, Compression: d.Compression(), ServerVersion: d.ServerVersion,
 		Bytes: d.PreCompressionSizeBytes, Collections: d.Collections(), Objects: objects,
@@ -164,6 +171,7 @@ func (r *run) backUp(ctx context.Context) error {
 	}
 	r.restoration = backup.NewRestoration(r.bucket, r.catalogue, backup.RestoreOptions{
 		DrillID: r.record.ID, From: r.config.Restore.From, Copy: weaviate.Location(r.config.Restore.Copy), Timeout: r.config.Restore.Timeout,
+		Include: chosen, Roles: r.config.Restore.Roles == restoreAll, Users: r.config.Restore.Users == restoreAll,
 		NodeMapping: r.config.Restore.NodeMapping, Progress: r.bytes, Log: r.Log, Logs: r.logs, Began: func(f backup.Footprint) { r.restoreBegan(ctx, f) },
 	})
 	// Asked again before the sandbox starts and before the restore: reading the archive can take hours, and waiting for them only to be refused is no use.
@@ -410,13 +418,17 @@ func (r *run) firstAnswer(ctx context.Context) error {
 
 func (r *run) verify(ctx context.Context) error {
 	o := r.config.VerifyOptions()
-	o.CapturePoint, o.Included, o.Log = r.record.Backup.CapturePoint, r.record.Catalogue.Collections, r.Log
-	o.NodeMapping = r.config.Restore.NodeMapping
+	o.CapturePoint, o.Log = r.record.Backup.CapturePoint, r.Log
+	o.NodeMapping, o.BackupEnd = r.config.Restore.NodeMapping, r.record.Backup.End
 	o.Progress = func(done, total int64) {
 		r.Progress(Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
 	}
+	var err error
+	if o.Included, o.Excluded, err = r.config.Chosen(r.record.Catalogue.Collections); err != nil {
+		return err
+	}
 	for _, name := range r.record.Source.Collections {
-		if r.config.leavesOut(name) {
+		if r.config.leavesOut(name) && !slices.Contains(r.record.Catalogue.Collections, name) {
 			o.Excluded = append(o.Excluded, name)
 		}
 	}

@@ -101,7 +101,21 @@ func (c *Config) plannedRestore() string {
 	if c.Restore.From == backup.ByCopy {
 		from = "the copy"
 	}
-	return fmt.Sprintf("restore from %s, at most %s", from, c.Restore.Timeout)
+	what := ""
+	if len(c.Restore.Include) > 0 {
+		what = " only " + strings.Join(c.Restore.Include, ", ")
+	}
+	if len(c.Restore.Exclude) > 0 {
+		what = " all but " + strings.Join(c.Restore.Exclude, ", ")
+	}
+	also := ""
+	if c.Restore.Roles == restoreAll {
+		also += ", with roles"
+	}
+	if c.Restore.Users == restoreAll {
+		also += ", with users"
+	}
+	return fmt.Sprintf("restore%s from %s%s, at most %s", what, from, also, c.Restore.Timeout)
 }
 
 func (c *Config) plannedComparison() string {
@@ -150,6 +164,9 @@ func (c *Config) weaviatePermissions() []Permission {
 		}
 	}
 	add("read_nodes", "verbosity minimal and verbose, collection *", "see that all are healthy, and compare shards")
+	for _, need := range c.accessNeeded() {
+		add(need.Action, "all", "compare roles and users")
+	}
 	return p
 }
 

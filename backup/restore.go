@@ -31,6 +31,7 @@ type RestoreOptions struct {
 	Copy             weaviate.Location                      // for ByCopy: bucket ("": the backup's own, or another that the same client reaches) and path
 	NodeMapping      map[string]string                      // old node name to new; nil when the names are the same
 	Include, Exclude []string                               // collections; they exclude each other
+	Roles, Users     bool                                   // bring back those of the backup, which replace all that are there
 	CPUPercentage    int                                    // 1 to 80; 0: the server's default
 	Timeout          time.Duration                          // of Run; 0: none
 	Progress         func(Progress)                         // of Copy and Run; nil: not called
@@ -94,7 +95,7 @@ func (r *Restoration) Run(ctx context.Context, conn *weaviate.Conn) (RestoreResu
 		return result, fmt.Errorf("%w: %s was written since the drill looked at it: somebody restores backup %s; wait until that has ended",
 			ErrRefused, r.place().URL(r.id, restoreObject), r.id)
 	}
-	request := weaviate.RestoreRequest{ID: r.id, Include: r.options.Include, Exclude: r.options.Exclude, NodeMapping: r.options.NodeMapping, CPUPercentage: r.options.CPUPercentage}
+	request := weaviate.RestoreRequest{ID: r.id, Include: r.options.Include, Exclude: r.options.Exclude, NodeMapping: r.options.NodeMapping, CPUPercentage: r.options.CPUPercentage, Roles: r.options.Roles, Users: r.options.Users}
 	if r.options.From == ByCopy {
 		request.Location = r.location()
 	}

@@ -35,8 +35,11 @@ type Options struct {
 	Index        IndexOptions  // for level index
 	// MaxDifferences bounds Result.Differences; 0: 1000. Totals are always complete, and failures are listed before drift.
 	MaxDifferences int
-	// Included are the collections that the backup's catalogue names; nil when that is not known. Excluded were left out of the backup on purpose.
+	// Included are the collections that the backup's catalogue names; nil when that is not known. Excluded were left out of the backup, or of the restore, on purpose.
 	Included, Excluded []string
+	// Roles and Users were restored too, and are compared. A backup holds them as they were at BackupEnd, its end; zero: that is not known.
+	Roles, Users bool
+	BackupEnd    time.Time
 	// NodeMapping maps names of source nodes to those of the restored side where they differ.
 	NodeMapping map[string]string
 	// Progress, when set, is told how many of the source's objects are done; calls do not overlap. The total is an estimate while the source is being written to.

@@ -46,7 +46,7 @@ type Difference struct {
 
 // StructureDifference is one difference outside the objects: schema, alias, tenant, count.
 type StructureDifference struct {
-	Kind     string  `json:"kind"`  // collection, schema, alias, tenant, count, shard
+	Kind     string  `json:"kind"`  // collection, schema, alias, tenant, count, shard, role, permission, assignment, user
 	Where    string  `json:"where"` // "Article", "Article/tenant-1", "Article.vectorIndexConfig.efConstruction"
 	Source   string  `json:"source"`
 	Restored string  `json:"restored"`
@@ -99,6 +99,7 @@ type Result struct {
 	Collections     []Collection          `json:"collections"`
 	Structure       []StructureDifference `json:"structure,omitempty"`
 	Differences     []Difference          `json:"differences,omitempty"` // at most Options.MaxDifferences; Verdicts has the totals
+	Access          *AccessCompared       `json:"access,omitempty"`      // nil: roles and users were not compared
 	Verdicts        Verdicts              `json:"verdicts"`
 	VectorsCompared int64                 `json:"vectorsCompared"`
 	BytesRead       int64                 `json:"bytesRead"`

@@ -58,6 +58,9 @@ func (c *comparison) structure(ctx context.Context) ([]*part, error) {
 	if err := c.aliases(ctx, right); err != nil {
 		return nil, err
 	}
+	if err := c.access(ctx); err != nil {
+		return nil, err
+	}
 	names := map[string]bool{}
 	for _, list := range [][]string{slices.Collect(maps.Keys(left)), slices.Collect(maps.Keys(right)), c.Included} {
 		for _, name := range list {
@@ -70,15 +73,21 @@ func (c *comparison) structure(ctx context.Context) ([]*part, error) {
 		a, onSource := left[name]
 		b, onRestored := right[name]
 		expected := slices.Contains(c.Included, name)
-		switch {
+		switch excluded := slices.Contains(c.Excluded, name); {
 		case own(name):
 			c.note("collection %s holds tracer objects of a drill and is not compared", name)
 			continue
+		case excluded && onRestored:
+			c.differ("collection", name, "(not looked at)", "present", Unexpected, "on the restored side, though it was left out on purpose")
+			continue
+		case excluded:
+			c.note("collection %s was left out on purpose and is not compared", name)
+			continue
+		case onSource && onRestored && c.Included != nil && !expected:
+			c.differ("collection", name, "present", "present", Unexpected, "on the restored side, and not in the backup")
+			continue
 		case onSource && onRestored:
 			c.compareSchema(a, b)
-		case onSource && slices.Contains(c.Excluded, name):
-			c.note("collection %s was left out of the backup on purpose and is not compared", name)
-			continue
 		case onSource:
 			// Its objects are still judged: when every one was written after the capture point, the collection itself is drift.
 		case onRestored && expected:

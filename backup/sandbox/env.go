@@ -20,6 +20,8 @@ func (s Spec) Env(apiKey secret.Value) map[string]string {
 		// A root user from the environment survives whatever roles a restore brings.
 		"AUTHORIZATION_RBAC_ENABLED":    "true",
 		"AUTHORIZATION_RBAC_ROOT_USERS": "drill",
+		// Without it the users of a backup are passed over.
+		"AUTHENTICATION_DB_USERS_ENABLED": "true",
 		// The port on which nodes talk to each other listens on every interface and else lets everyone read and write shards.
 		"CLUSTER_BASIC_AUTH_USERNAME": "drill",
 		"CLUSTER_BASIC_AUTH_PASSWORD": apiKey.Reveal(),

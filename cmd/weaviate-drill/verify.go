@@ -78,7 +78,10 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 		if err != nil {
 			return err
 		}
-		options.CapturePoint, options.Included = d.StartedAt, d.Collections()
+		options.CapturePoint, options.BackupEnd = d.StartedAt, d.CompletedAt
+		if options.Included, options.Excluded, err = cfg.Chosen(d.Collections()); err != nil {
+			return err
+		}
 	}
 	source, err := dial(c, "source", cfg.Source.Server)
 	if err != nil {

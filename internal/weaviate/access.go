@@ -26,6 +26,9 @@ type Permission struct {
 	Tenants     *Scope `json:"tenants,omitempty"`
 	Aliases     *Scope `json:"aliases,omitempty"`
 	Nodes       *Scope `json:"nodes,omitempty"`
+	Roles       *Scope `json:"roles,omitempty"`
+	Users       *Scope `json:"users,omitempty"`
+	Groups      *Scope `json:"groups,omitempty"`
 }
 
 // Scope is what a Permission is limited to. In a name * stands for any characters; one that is empty does not limit it.
@@ -35,10 +38,14 @@ type Scope struct {
 	Object     string `json:"object,omitempty"`
 	Alias      string `json:"alias,omitempty"`
 	Verbosity  string `json:"verbosity,omitempty"` // of the list of nodes: minimal or verbose
+	Role       string `json:"role,omitempty"`
+	Of         string `json:"scope,omitempty"` // which roles: all, or match for those whose permissions one has oneself
+	Users      string `json:"users,omitempty"`
+	Group      string `json:"group,omitempty"`
 }
 
 func (p Permission) scope() Scope {
-	for _, s := range []*Scope{p.Backups, p.Collections, p.Data, p.Tenants, p.Aliases, p.Nodes} {
+	for _, s := range []*Scope{p.Backups, p.Collections, p.Data, p.Tenants, p.Aliases, p.Nodes, p.Roles, p.Users, p.Groups} {
 		if s != nil {
 			return *s
 		}
@@ -55,7 +62,7 @@ func (a Access) Allows(need Permission) bool {
 	return slices.ContainsFunc(a.Permissions, func(p Permission) bool {
 		has := p.scope()
 		return p.Action == need.Action && covers(has.Collection, want.Collection) && covers(has.Tenant, want.Tenant) && covers(has.Object, want.Object) &&
-			covers(has.Alias, want.Alias) && covers(has.Verbosity, want.Verbosity)
+			covers(has.Alias, want.Alias) && covers(has.Verbosity, want.Verbosity) && covers(has.Role, want.Role) && covers(has.Of, want.Of) && covers(has.Users, want.Users) && covers(has.Group, want.Group)
 	})
 }
 

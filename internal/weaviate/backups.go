@@ -93,6 +93,7 @@ type RestoreRequest struct {
 	Location         Location
 	NodeMapping      map[string]string // old node name to new; nil when the names are the same
 	CPUPercentage    int
+	Roles, Users     bool // bring back those of the backup, which replace all that are there
 }
 
 // Restore starts a restore. Only a parsed answer with status STARTED is a start: a panicking handler answers 200 with an empty body.
@@ -106,6 +107,12 @@ func (c *Conn) Restore(ctx context.Context, r RestoreRequest) (BackupStatus, err
 	}
 	if r.CPUPercentage > 0 {
 		config["CPUPercentage"] = r.CPUPercentage
+	}
+	if r.Roles {
+		config["rolesOptions"] = "all"
+	}
+	if r.Users {
+		config["usersOptions"] = "all"
 	}
 	body := map[string]any{"config": config}
 	if len(r.Include) > 0 {

@@ -217,6 +217,9 @@ func verificationLines(v *verify.Result) []string {
 	if p := v.Sampling; p != nil {
 		lines = append(lines, fmt.Sprintf("Sampling: %s of each collection asked for, %s drawn, seed %d; %s.", number(p.Requested, "object"), count(p.Drawn), p.Seed, p.Method))
 	}
+	if v.Access != nil {
+		lines = append(lines, accessLine(*v.Access))
+	}
 	if !v.CompletenessHorizon.IsZero() {
 		lines = append(lines, fmt.Sprintf("Every write on the source up to %s came back (completeness horizon).", at(v.CompletenessHorizon)))
 	}

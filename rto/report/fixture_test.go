@@ -37,7 +37,7 @@ func drill(passed bool) *evidence.Record {
 			Collections: []string{"Article", "Customer", "Product"},
 		},
 		Verification: &verify.Result{
-			Level: verify.LevelFull, CapturePoint: began.Add(900 * time.Millisecond), ClockSkew: time.Second, VectorsCompared: 6000, BytesRead: 12_400_000, Duration: 1840 * time.Millisecond,
+			Level: verify.LevelFull, CapturePoint: began.Add(900 * time.Millisecond), ClockSkew: time.Second, Access: &verify.AccessCompared{Roles: 2, Permissions: 5, Assignments: 3, Users: 1}, VectorsCompared: 6000, BytesRead: 12_400_000, Duration: 1840 * time.Millisecond,
 			Collections: []verify.Collection{
 				{Name: "Article", SourceCount: 2000, RestoredCount: 2000, SourceRead: 2000, RestoredRead: 2000, Verdicts: verify.Verdicts{Match: 2000}},
 				{Name: "Customer", Tenants: 20, SourceCount: 2000, RestoredCount: 2000, SourceRead: 2000, RestoredRead: 2000, Verdicts: verify.Verdicts{Match: 2000}},
