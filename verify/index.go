@@ -18,7 +18,7 @@ type Index struct {
 	Options     IndexOptions        `json:"options"`
 	Collections []IndexedCollection `json:"collections"`
 	Failed      int64               `json:"failed"`             // questions that an index of the restored side answers wrongly
-	Failures    []IndexFailure      `json:"failures,omitempty"` // at most Options.MaxDifferences
+	Failures    []IndexFailure      `json:"failures,omitempty"` // at most 20 of a kind and a collection or tenant, and Options.MaxDifferences in all
 	Skipped     []string            `json:"skipped,omitempty"`  // what no question is asked of, and why
 	Notes       []string            `json:"notes,omitempty"`    // findings for the source
 	Unknown     []string            `json:"unknown,omitempty"`  // what could not be asked or judged, each with its reason. Anything here makes the outcome inconclusive.
@@ -54,7 +54,8 @@ type VectorIndex struct {
 	Metric string `json:"metric"`
 	// Itself are objects whose own vectors were searched for. One that is not among the 10 nearest to it, or else the 100 nearest, cannot be reached.
 	Itself   Asked  `json:"itself"`
-	Neither  int64  `json:"neither,omitempty"` // objects that the index of the source does not reach either
+	Neither  int64  `json:"neither,omitempty"` // not reached, and not by the index of the source either
+	Untold   int64  `json:"untold,omitempty"`  // not reached, and the source cannot tell whether its index does
 	Probes   int    `json:"probes"`            // searches whose answers were held against exact search
 	Source   Recall `json:"source"`            // counts only neighbours that the source still has as they were restored
 	Restored Recall `json:"restored"`
@@ -147,10 +148,11 @@ type indexer struct {
 	mu          sync.Mutex
 	index       Index
 	collections map[string]*IndexedCollection
+	listed      map[[3]string]int // failures by kind, collection and tenant
 }
 
 func newIndexer(restored, source *weaviate.Conn, o Options, wait func(context.Context, int) error) *indexer {
-	return &indexer{Options: o, restored: restored, source: source, wait: wait, index: Index{Options: o.Index}, collections: map[string]*IndexedCollection{}}
+	return &indexer{Options: o, restored: restored, source: source, wait: wait, index: Index{Options: o.Index}, collections: map[string]*IndexedCollection{}, listed: map[[3]string]int{}}
 }
 
 // JudgeProbes asks the restored Weaviate what another answered, and holds its answers against its own objects, which it reads for that: those of the tenants that the probes are about. Recall on the other side is
@@ -199,6 +201,9 @@ func (x *indexer) judgeRecall(c *IndexedCollection, v *VectorIndex) {
 	if v.Neither > 0 {
 		x.note("%s: %d objects cannot be reached by their own vectors, on the source as little: the backup brought back what was there", where, v.Neither)
 	}
+	if v.Untold > 0 {
+		x.unknown("%s: %d objects cannot be reached by their own vectors, and the source no longer has them so, to be asked the same", where, v.Untold)
+	}
 	if v.Probes == 0 {
 		return
 	}
@@ -225,11 +230,15 @@ func (x *indexer) judgeRecall(c *IndexedCollection, v *VectorIndex) {
 // poorRecall is what an index that works hardly ever falls below, unless its vectors are compressed hard: worth a note.
 const poorRecall = 0.9
 
+// listedMost bounds the failures of one kind that are listed of a collection or tenant, so that thousands of one kind do not hide the one of another.
+const listedMost = 20
+
 func (x *indexer) fail(f IndexFailure) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.index.Failed++
-	if len(x.index.Failures) < x.MaxDifferences {
+	kind := [3]string{f.Kind, f.Collection, f.Tenant}
+	if x.listed[kind]++; x.listed[kind] <= listedMost && len(x.index.Failures) < x.MaxDifferences {
 		x.index.Failures = append(x.index.Failures, f)
 	}
 }

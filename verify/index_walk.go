@@ -168,40 +168,28 @@ const (
 
 // itself searches for an object by its own vector. What the restored index does not reach and that of the source does is lost from the index. When neither does, the backup brought back what was there.
 func (x *indexer) itself(ctx context.Context, p *part, o *weaviate.Object, v weaviate.Vector, index vectorIndex) error {
-	reached, err := reaches(ctx, x.restored, p, o, v, index, near, far)
 	f := IndexFailure{
 		Kind: "itself", Collection: p.collection, Tenant: p.tenant, ID: o.ID.String(), Question: fmt.Sprintf("%s by its own vector %q", o.ID, v.Name), Source: "found",
-		Restored: fmt.Sprintf("not among the %d nearest", far), Want: "found", Verdict: Corrupt, Rule: "the vector index does not reach an object that is stored, and that of the source does",
+		Restored: fmt.Sprintf("not among the %d nearest", far), Want: "found", Verdict: Corrupt,
 	}
-	neither := false
+	var neither, untold int64
+	reached, err := reaches(ctx, x.restored, p, o, v, index)
 	switch {
 	case err != nil && fatal(err):
 		return &sideError{"restored", err}
 	case err != nil:
 		f.Restored, f.Source, f.Rule = cut(err.Error()), "not asked", "the restored side refuses to search for a vector that is stored"
-	case reached:
-		f.Rule = ""
-	default:
-		same := false
-		if x.source != nil {
-			if same, err = x.onSource(ctx, p, o, v.Name); err != nil {
-				return err
-			}
-		}
-		if !same {
-			x.unknown("%s: its vector index does not reach %s by vector %q, and the source no longer has it so, to be asked the same", p.where(), o.ID, v.Name)
-			return nil
-		}
-		there, err := reaches(ctx, x.source, p, o, v, index, near, far)
-		if err != nil {
-			if fatal(err) {
-				return &sideError{"source", err}
-			}
-			x.unknown("%s: its vector index does not reach %s by vector %q, and the source refuses to be asked: %v", p.where(), o.ID, v.Name, err)
-			return nil
-		}
-		if neither = !there; neither {
-			f.Rule = ""
+	case !reached:
+		there, known, err := x.reachedOnSource(ctx, p, o, v, index)
+		switch {
+		case err != nil:
+			return err
+		case !known:
+			untold = 1
+		case !there:
+			neither = 1
+		default:
+			f.Rule = "the vector index does not reach an object that is stored, and that of the source does"
 		}
 	}
 	if f.Rule != "" {
@@ -210,17 +198,32 @@ func (x *indexer) itself(ctx context.Context, p *part, o *weaviate.Object, v wea
 	x.in(p.collection, func(c *IndexedCollection) {
 		entry := c.vector(v.Name, index.metric())
 		entry.Itself.add(f.Rule != "")
-		if neither {
-			entry.Neither++
-		}
+		entry.Neither += neither
+		entry.Untold += untold
 	})
 	return nil
 }
 
-// reaches says whether a search for the own vector of an object finds it, or what is as near, among so many.
-func reaches(ctx context.Context, conn *weaviate.Conn, p *part, o *weaviate.Object, v weaviate.Vector, index vectorIndex, limits ...int) (bool, error) {
+// reachedOnSource asks the source the same; known is false when it cannot tell because it is gone, refuses, or no longer has the object with this vector.
+func (x *indexer) reachedOnSource(ctx context.Context, p *part, o *weaviate.Object, v weaviate.Vector, index vectorIndex) (reached, known bool, err error) {
+	if x.source == nil {
+		return false, false, nil
+	}
+	source, err := x.onSource(ctx, p, o.ID)
+	if err != nil || source == nil || !bytes.Equal(vectorOf(source, v.Name), v.Bytes) {
+		return false, false, err
+	}
+	reached, err = reaches(ctx, x.source, p, o, v, index)
+	if err != nil && fatal(err) {
+		return false, false, &sideError{"source", err}
+	}
+	return reached, err == nil, nil
+}
+
+// reaches says whether a search for the own vector of an object finds it, or what is as near.
+func reaches(ctx context.Context, conn *weaviate.Conn, p *part, o *weaviate.Object, v weaviate.Vector, index vectorIndex) (bool, error) {
 	atMost := index.distanceToItself(v)
-	for _, limit := range limits {
+	for _, limit := range []int{near, far} {
 		found, err := conn.NearVector(ctx, p.collection, p.tenant, v, limit)
 		if err != nil {
 			return false, err
