@@ -30,8 +30,8 @@ type Options struct {
 	MaxBad       float64       // share of bad objects (0.001: one in a thousand) that a sample without one must rule out; 0: Sample says how many are drawn
 	Confidence   float64       // with which a sample bounds the share of bad objects; 0: 0.95
 	Seed         uint64        // of the sample; 0: drawn, and recorded in the result
-	Concurrency  int           // ranges compared at once; 0: 2
-	MaxRate      float64       // objects a second read from the source; 0: no bound
+	Concurrency  int           `json:"-"` // ranges compared at once, or eight times as many tenants of a few objects; 0: 2
+	MaxRate      float64       `json:"-"` // objects a second read from the source; 0: no bound
 	Index        IndexOptions  // for level index
 	// MaxDifferences bounds Result.Differences; 0: 1000. Totals are always complete, and failures are listed before drift.
 	MaxDifferences int
@@ -43,8 +43,11 @@ type Options struct {
 	// NodeMapping maps names of source nodes to those of the restored side where they differ.
 	NodeMapping map[string]string
 	// Progress, when set, is told how many of the source's objects are done; calls do not overlap. The total is an estimate while the source is being written to.
-	Progress func(done, total int64)
-	Log      *slog.Logger // nil: silent
+	Progress func(done, total int64) `json:"-"`
+	Log      *slog.Logger            `json:"-"` // nil: silent
+	// Ledger, when set, keeps at level full and above what is done, so that a comparison that was broken off goes on where it was. One that ends within a second leaves nothing in it.
+	Ledger Ledger `json:"-"`
+	Backup string // its id, by which a comparison that goes on notices another
 }
 
 // Draws is how many objects of each collection level sample draws. Small collections are compared as a whole.
@@ -87,6 +90,8 @@ func (o Options) withDefaults() (Options, error) {
 // comparison is one run of Compare.
 type comparison struct {
 	Options
+	asGiven          Options // but for the defaults: no seed where none was
+	work             *work   // nil: nothing is kept
 	source, restored *weaviate.Conn
 	versions         [2]string // of the two Weaviates
 	rules            rules
@@ -109,38 +114,55 @@ type comparison struct {
 // that is needed to read them. An error means that the comparison could not be carried out (a side unreachable, credentials refused, ctx ended); everything else, also what could not be
 // looked at, is in the result. Memory use depends on the concurrency and the size of the sample, and not on the amount of data.
 func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*Result, error) {
-	o, err := o.withDefaults()
+	began := time.Now()
+	c, err := newComparison(source, restored, o, 1)
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	c := &comparison{
-		Options: o, source: source, restored: restored, rules: newRules(o.CapturePoint, o.ClockSkew), byName: map[string]*Collection{}, absent: map[string]*part{},
-		result: &Result{Level: o.Level, CapturePoint: o.CapturePoint, ClockSkew: o.ClockSkew},
-	}
-	c.limiter = limiter(o.MaxRate)
-	parts, err := c.structure(ctx)
+	parts, err := c.prepare(ctx, 0, 1)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case o.Level.AtLeast(LevelFull):
+	case c.Level.AtLeast(LevelFull):
 		err = c.compareAll(ctx, parts)
-	case o.Level.AtLeast(LevelSample):
+	case c.Level.AtLeast(LevelSample):
 		err = c.compareSample(ctx, parts)
 	}
 	if err != nil {
 		return nil, err
 	}
+	return c.finish(ctx, parts, began)
+}
+
+// newComparison is for one of so many processes.
+func newComparison(source, restored *weaviate.Conn, o Options, processes int) (*comparison, error) {
+	seed := o.Seed
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	o.MaxRate /= float64(processes)
+	c := &comparison{
+		Options: o, asGiven: o, source: source, restored: restored, rules: newRules(o.CapturePoint, o.ClockSkew), byName: map[string]*Collection{}, absent: map[string]*part{},
+		result: &Result{Level: o.Level, CapturePoint: o.CapturePoint, ClockSkew: o.ClockSkew},
+	}
+	c.limiter = limiter(o.MaxRate)
+	c.asGiven.Seed = seed
+	return c, nil
+}
+
+// finish makes the result when the objects have been read.
+func (c *comparison) finish(ctx context.Context, parts []*part, began time.Time) (*Result, error) {
 	if err := c.conclude(ctx, parts); err != nil {
 		return nil, err
 	}
-	if o.Level.AtLeast(LevelCounts) {
+	if c.Level.AtLeast(LevelCounts) {
 		if err := c.shards(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if o.Level.AtLeast(LevelIndex) {
+	if c.Level.AtLeast(LevelIndex) {
 		if err := c.lookAtIndexes(ctx, parts); err != nil {
 			return nil, err
 		}
@@ -151,12 +173,12 @@ func Compare(ctx context.Context, source, restored *weaviate.Conn, o Options) (*
 		r.Verdicts.sum(c.byName[name].Verdicts)
 	}
 	r.Differences = slices.Concat(c.bad.settle(c.MaxDifferences), c.drift.settle(c.MaxDifferences))
-	r.Differences = r.Differences[:min(len(r.Differences), o.MaxDifferences)]
+	r.Differences = r.Differences[:min(len(r.Differences), c.MaxDifferences)]
 	slices.SortStableFunc(r.Structure, func(a, b StructureDifference) int {
 		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Kind, b.Kind))
 	})
 	slices.Sort(r.Unknown)
-	if o.Level.AtLeast(LevelFull) && !c.partial {
+	if c.Level.AtLeast(LevelFull) && !c.partial {
 		if c.oldest > 0 {
 			r.CompletenessHorizon = time.UnixMilli(c.oldest - 1).UTC()
 		} else if c.newest[0] > 0 {

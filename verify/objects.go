@@ -66,6 +66,9 @@ func (c *comparison) counts(ctx context.Context, parts []*part) error {
 
 // compareAll judges every object of every part.
 func (c *comparison) compareAll(ctx context.Context, parts []*part) error {
+	if c.work != nil {
+		return c.compareKept(ctx, parts)
+	}
 	return c.each(ctx, items(parts), func(ctx context.Context, i item) error {
 		o, err := c.judgeItem(ctx, i)
 		if err == nil {

@@ -55,6 +55,20 @@ func (c *Conn) Nodes(ctx context.Context) ([]Node, error) {
 	return answer.Nodes, nil
 }
 
+// NodeNames lists the names of the cluster's nodes, and asks for nothing about their shards.
+func (c *Conn) NodeNames(ctx context.Context) ([]string, error) {
+	var answer struct{ Nodes []struct{ Name string } }
+	if err := c.Do(ctx, http.MethodGet, "/nodes?output=minimal", nil, &answer); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, n := range answer.Nodes {
+		names = append(names, n.Name)
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
 // Collection is one collection with its schema as the server writes it.
 type Collection struct {
 	Name        string

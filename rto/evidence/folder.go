@@ -49,8 +49,8 @@ func (f folder) create(_ context.Context, name string, raw []byte) error {
 	})
 }
 
-func (f folder) list(context.Context) ([]string, error) {
-	files, err := os.ReadDir(f.dir)
+func (f folder) list(_ context.Context, dir string) ([]string, error) {
+	files, err := os.ReadDir(f.at(dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -62,6 +62,15 @@ func (f folder) list(context.Context) ([]string, error) {
 		names[i] = file.Name()
 	}
 	return names, nil
+}
+
+func (f folder) drop(_ context.Context, names ...string) error {
+	for _, name := range names {
+		if err := os.Remove(f.at(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("evidence: %w", err)
+		}
+	}
+	return nil
 }
 
 // replace puts a file in place as a whole or not at all. The folder's guard must be held, since the name under which the file grows is always the same: what a crash leaves of it is

@@ -127,7 +127,7 @@ func (h *heartbeat) release(ctx context.Context) error {
 
 // removeJournal takes the lock file last: while it is there, the journal can be found.
 func (p *inBucket) removeJournal(ctx context.Context, id string) error {
-	return p.remove(ctx, journalFile(id), lockFile(id))
+	return p.drop(ctx, journalFile(id), lockFile(id))
 }
 
 func (p *inBucket) dead(ctx context.Context) ([]string, error) {

@@ -74,14 +74,14 @@ func (p *inBucket) create(ctx context.Context, name string, raw []byte) error {
 	return err
 }
 
-func (p *inBucket) list(ctx context.Context) ([]string, error) {
+func (p *inBucket) list(ctx context.Context, dir string) ([]string, error) {
 	var names []string
-	prefix := p.prefix("")
+	prefix := p.prefix(dir)
 	pages := s3.NewListObjectsV2Paginator(p.b.Client, &s3.ListObjectsV2Input{Bucket: &p.b.Name, Prefix: &prefix, Delimiter: aws.String("/")})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, p.fault("", err)
+			return nil, p.fault(dir, err)
 		}
 		for _, o := range page.Contents {
 			names = append(names, strings.TrimPrefix(aws.ToString(o.Key), prefix))
@@ -162,8 +162,7 @@ func retryConflicts(o *s3.Options) {
 	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict")
 }
 
-// remove takes away what may be there.
-func (p *inBucket) remove(ctx context.Context, names ...string) error {
+func (p *inBucket) drop(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if _, err := p.b.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.b.Name, Key: aws.String(p.b.Key(name))}); err != nil {
 			return p.fault(name, err)

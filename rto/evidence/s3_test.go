@@ -293,6 +293,12 @@ func TestPermissions(t *testing.T) {
 		t.Error(err)
 	}
 
+	c := must(s.Comparison("compare-1"))
+	must(c.Settle(t.Context(), nil))
+	if err := errors.Join(c.Keep(t.Context(), nil), c.Remove(t.Context())); err != nil {
+		t.Error(err)
+	}
+
 	reader := openS3(t, as(t, b, list, allow(ReadActions[1:], below+"*")))
 	if entries, err := reader.List(t.Context()); err != nil || len(entries) != 1 || entries[0].Err != nil {
 		t.Errorf("list: %+v %v", entries, err)

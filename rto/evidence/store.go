@@ -22,6 +22,7 @@ const Latest = "latest"
 // What a store holds: <id>.json of each drill, and below it folders of these names. In a bucket keys are named as the files are in a folder, so that a copy of one is the other.
 const (
 	inventoriesDir = "inventories"
+	comparisonsDir = runningDir + "/comparisons" // where the tool may remove files
 	runningDir     = "running"
 	extension      = ".json"
 )
@@ -48,8 +49,10 @@ type place interface {
 	read(ctx context.Context, name string) ([]byte, error)
 	// create writes a file as a whole or not at all, and never over another: it wraps ErrExists.
 	create(ctx context.Context, name string, raw []byte) error
-	// list gives the names of the files at the top, in order; none when the place is not there yet.
-	list(ctx context.Context) ([]string, error)
+	// list gives the names of the files in a folder, "" for the top, in order and without the folder's; none when it is not there yet.
+	list(ctx context.Context, dir string) ([]string, error)
+	// drop removes files and empty folders, one after the other. That one is not there is no error.
+	drop(ctx context.Context, names ...string) error
 
 	// begin opens the journal of a drill as Store.Begin does.
 	begin(ctx context.Context, id string) (held context.Context, h hold, err error)
@@ -127,7 +130,7 @@ func misnamed(id string) error {
 
 // ids are the names of the JSON files at the top, without the ending, sorted: for records that is by time.
 func (s *Store) ids(ctx context.Context) ([]string, error) {
-	names, err := s.place.list(ctx)
+	names, err := s.place.list(ctx, "")
 	if err != nil {
 		return nil, err
 	}
