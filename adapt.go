@@ -67,6 +67,9 @@ func (c *Config) VerifyOptions() verify.Options {
 	maxBad, _ := v.maxBad() // Validate has seen it
 	return verify.Options{
 		ClockSkew: v.ClockSkew, Level: v.Level, Sample: v.Sample, MaxBad: maxBad, Confidence: v.Confidence / 100, Seed: v.Seed, Concurrency: v.Concurrency, MaxRate: float64(v.MaxRate), MaxDifferences: v.MaxDifferences,
+		Index: verify.IndexOptions{
+			Sample: v.Index.Sample, Probes: v.Index.Probes, Neighbours: v.Index.Neighbours, Values: v.Index.Values, RecallMargin: v.Index.RecallMargin, Timeout: v.IndexTimeout,
+		},
 		Roles: c.Restore.Roles == restoreAll, Users: c.Restore.Users == restoreAll,
 	}
 }

@@ -239,8 +239,8 @@ type SandboxS3 struct {
 
 // Verify says what is compared, and how hard the source may be worked.
 type Verify struct {
-	// How much is proved. "catalogue": descriptors and S3 listings of the backup, nothing is restored; "archive": and every chunk is read to its end; "structure": it is restored, and schema, aliases and tenants are compared; "counts": and the exact counts; "sample": and the ids and times of all objects, and the content of a random subset; "full": and every object.
-	Level verify.Level `yaml:"level" jsonschema:"enum=catalogue,enum=archive,enum=structure,enum=counts,enum=sample,enum=full"`
+	// How much is proved. "catalogue": descriptors and S3 listings of the backup, nothing is restored; "archive": and every chunk is read to its end; "structure": it is restored, and schema, aliases and tenants are compared; "counts": and the exact counts; "sample": and the ids and times of all objects, and the content of a random subset; "full": and every object; "index": and what the restored indexes answer by id, by vector, to filters and to keyword searches.
+	Level verify.Level `yaml:"level" jsonschema:"enum=catalogue,enum=archive,enum=structure,enum=counts,enum=sample,enum=full,enum=index"`
 	// Objects drawn of each collection, for level sample. Default: 1000, or what max_bad asks for.
 	Sample int `yaml:"sample" jsonschema:"minimum=1,maximum=1000000000"`
 	// Instead of sample: as many objects as it takes so that, when none of those drawn is bad, at most this share of each collection is. 1%, 0.1% and 0.01% take 299, 2995 and 29956 objects with 95 percent confidence.
@@ -259,8 +259,24 @@ type Verify struct {
 	MaxDifferences int `yaml:"max_differences" jsonschema:"minimum=1,maximum=1000000000"`
 	// How long the restored vector index may take to be complete.
 	IndexTimeout time.Duration `yaml:"index_timeout"`
+	// What level index asks.
+	Index VerifyIndex `yaml:"index"`
 	// Questions of your own to the restored Weaviate, asked one after the other when the comparison is done.
 	Checks []CustomCheck `yaml:"checks"`
+}
+
+// VerifyIndex says how much level index asks of the restored indexes.
+type VerifyIndex struct {
+	// Objects of each collection that are asked for by their ids and searched for by their own vectors. A collection that has no more is asked for whole.
+	Sample int `yaml:"sample" jsonschema:"minimum=1,maximum=1000000"`
+	// Searches in each vector index of a collection whose answers are held against exact search, on both sides.
+	Probes int `yaml:"probes" jsonschema:"minimum=1,maximum=10000"`
+	// Neighbours that each of them asks for: the k of recall@k.
+	Neighbours int `yaml:"neighbours" jsonschema:"minimum=1,maximum=100"`
+	// Values of each property that filters and keyword searches ask for; of each probed tenant one.
+	Values int `yaml:"values" jsonschema:"minimum=1,maximum=100"`
+	// By how much recall may be lower on the restored side than on the source, besides what chance explains: 0.02 are two in a hundred neighbours.
+	RecallMargin float64 `yaml:"recall_margin" jsonschema:"minimum=0.001,maximum=0.5"`
 }
 
 // maxBad is max_bad as a number from 0 to 1; 0: none.
@@ -361,7 +377,7 @@ func defaults() *Config {
 		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour},
 		Restore:  Restore{From: backup.InPlace, Roles: noRestore, Users: noRestore, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
-		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
+		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
 		Policy:   Policy{FailOn: bucket.High},
 		Evidence: Evidence{Dir: "evidence"},
 	}

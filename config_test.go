@@ -32,7 +32,7 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 		Backup:   Backup{ID: "new", Timeout: 6 * time.Hour},
 		Restore:  Restore{From: "in-place", Copy: Copy{Path: "weaviate-drill"}, Roles: "noRestore", Users: "noRestore", Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
-		Verify:   Verify{Level: "full", Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute},
+		Verify:   Verify{Level: "full", Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
 		Policy:   Policy{FailOn: "high"},
 		Evidence: Evidence{Dir: "evidence"},
 	}
@@ -143,7 +143,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{least + "verify: {concurrency: 1.5}", "drill.yaml:3: verify.concurrency: takes a whole number from 1 to 64, not a number"},
 		{least + "verify: {concurrency: 65}", "drill.yaml:3: verify.concurrency: takes a whole number from 1 to 64"},
 		{least + "verify: {seed: 99999999999999999999}", "drill.yaml:3: verify.seed: takes a whole number from 0 to 18446744073709551615, not a text"},
-		{least + "verify: {level: most}", "drill.yaml:3: verify.level: takes one of catalogue, archive, structure, counts, sample, full"},
+		{least + "verify: {level: most}", "drill.yaml:3: verify.level: takes one of catalogue, archive, structure, counts, sample, full, index"},
 		{least + "verify: {index_timeout: 30}", "drill.yaml:3: verify.index_timeout: takes a duration such as 6h or 30m, not a number"},
 		{least + "verify: {index_timeout: 30 minutes}", "drill.yaml:3: verify.index_timeout: takes a duration such as 6h or 30m"},
 		{least + "backup: {timeout: -6h}", "drill.yaml:3: backup.timeout: takes a duration such as 6h or 30m"},
@@ -308,7 +308,7 @@ func TestValidate(t *testing.T) {
 		t.Errorf("as parsed: %v", err)
 	}
 	c.Verify.Level, c.Backup.ID, c.Verify.Seed = "all", "Nightly", 1<<63+1
-	const want = "backup.id: takes a backup id such as drill-20261124-222655-k3f9x2\nverify.level: takes one of catalogue, archive, structure, counts, sample, full"
+	const want = "backup.id: takes a backup id such as drill-20261124-222655-k3f9x2\nverify.level: takes one of catalogue, archive, structure, counts, sample, full, index"
 	if err := c.Validate(); !errors.Is(err, ErrConfig) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
