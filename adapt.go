@@ -42,7 +42,8 @@ func (c *Config) Chosen(all []string) (restored, leftOut []string, err error) {
 	}
 	for _, name := range all {
 		named := func(pattern string) bool { return matches(pattern, name) }
-		if len(c.Restore.Include) > 0 && !slices.ContainsFunc(c.Restore.Include, named) || slices.ContainsFunc(c.Restore.Exclude, named) {
+		traced := c.traces() && name == c.Tracer.Collection // restored whatever is chosen: else they tell nothing
+		if !traced && (len(c.Restore.Include) > 0 && !slices.ContainsFunc(c.Restore.Include, named) || slices.ContainsFunc(c.Restore.Exclude, named)) {
 			leftOut = append(leftOut, name)
 		} else {
 			restored = append(restored, name)

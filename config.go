@@ -36,6 +36,7 @@ type Config struct {
 	Restore    Restore        `yaml:"restore"`
 	Sandbox    Sandbox        `yaml:"sandbox"`
 	Verify     Verify         `yaml:"verify"`
+	Tracer     Tracer         `yaml:"tracer"`
 	Objectives rto.Objectives `yaml:"objectives"`
 	Policy     Policy         `yaml:"policy"`
 	Evidence   Evidence       `yaml:"evidence"`
@@ -59,7 +60,7 @@ type Server struct {
 	AllowPlaintext bool `yaml:"allow_plaintext"`
 }
 
-// Source is the Weaviate that is backed up. It is only read, and asked to make backups.
+// Source is the Weaviate that is backed up. It is only read, and asked to make backups; only tracers, when they are enabled, are written to it.
 type Source struct {
 	Server `yaml:",inline"`
 }
@@ -104,6 +105,10 @@ type Backup struct {
 	IncrementalBase string `yaml:"incremental_base" jsonschema:"title=backup id"`
 	// After this time a new backup is cancelled.
 	Timeout time.Duration `yaml:"timeout"`
+	// Refuse to make a backup while more vectors than this wait to be indexed on the source: a backup blocks the writes to a shard until its queue is empty. 0: no bound.
+	MaxQueue int64 `yaml:"max_queue" jsonschema:"minimum=0,maximum=1000000000000"`
+	// How long the source is probed before a new backup, to know how fast it answers without one. Four reads a second, of one object, go on while the backup is made.
+	Baseline time.Duration `yaml:"baseline"`
 	// Do not read every chunk to its end before the restore. Damage that Weaviate does not notice may then be found only by the comparison, or not at all.
 	SkipArchiveCheck bool `yaml:"skip_archive_check"`
 }
@@ -279,6 +284,18 @@ type VerifyIndex struct {
 	RecallMargin float64 `yaml:"recall_margin" jsonschema:"minimum=0.001,maximum=0.5"`
 }
 
+// Tracer is a measurement of what a new backup captured, and the only thing that a drill writes to the source: small objects, at a steady rate, to a collection that the drill makes, with a shard on every node, and removes when the backup is made. After the restore they tell when each of these shards was captured, and whether an acknowledged write is missing.
+type Tracer struct {
+	// Write tracers. The tool's user then needs to create, fill and delete that one collection.
+	Enabled bool `yaml:"enabled"`
+	// Name of the collection. One of that name which no drill made is never touched, and the drill refused.
+	Collection string `yaml:"collection" jsonschema:"title=collection name"`
+	// Writes a second to each of its shards: the capture point is known to within the time between two.
+	Rate int `yaml:"rate" jsonschema:"minimum=1,maximum=100"`
+	// After this time no more tracers are written, also when the backup still runs.
+	Limit time.Duration `yaml:"limit"`
+}
+
 // maxBad is max_bad as a number from 0 to 1; 0: none.
 func (v Verify) maxBad() (float64, error) {
 	if v.MaxBad == "" {
@@ -374,10 +391,11 @@ func (b EvidenceBucket) Options() bucket.Options { return Bucket(b).Options() }
 // defaults are the values of keys that a document does not have.
 func defaults() *Config {
 	return &Config{
-		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour},
+		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour, MaxQueue: 10_000, Baseline: 3 * time.Second},
 		Restore:  Restore{From: backup.InPlace, Roles: noRestore, Users: noRestore, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
+		Tracer:   Tracer{Collection: "WeaviateDrillTracer", Rate: 10, Limit: 10 * time.Minute},
 		Policy:   Policy{FailOn: bucket.High},
 		Evidence: Evidence{Dir: "evidence"},
 	}
@@ -456,6 +474,9 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 	if len(c.Restore.Include) > 0 && len(c.Restore.Exclude) > 0 {
 		fault("restore.exclude", "cannot be together with restore.include: choose one")
 	}
+	if c.Tracer.Enabled && len(c.Backup.Exclude) > 0 && c.leavesOut(c.Tracer.Collection) {
+		fault("tracer.collection", "is left out by backup.exclude: tracers that are not backed up tell nothing")
+	}
 	if c.Restore.From == backup.ByCopy {
 		if to := c.Restore.Copy; (to.Bucket == "" || to.Bucket == c.Bucket.Name) && strings.Trim(to.Path, "/") == strings.Trim(c.Bucket.Path, "/") {
 			fault("restore.copy.path", "is where the backups themselves are: name another path or restore.copy.bucket")
@@ -481,7 +502,7 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		fault("sandbox.s3", "access_key_id and secret_access_key go together, and session_token with them")
 	}
 	for path, d := range map[string]time.Duration{
-		"backup.timeout": c.Backup.Timeout, "restore.timeout": c.Restore.Timeout, "sandbox.kubernetes.timeout": c.Sandbox.Kubernetes.Timeout, "verify.index_timeout": c.Verify.IndexTimeout, "verify.clock_skew": c.Verify.ClockSkew,
+		"backup.timeout": c.Backup.Timeout, "backup.baseline": c.Backup.Baseline, "tracer.limit": c.Tracer.Limit, "restore.timeout": c.Restore.Timeout, "sandbox.kubernetes.timeout": c.Sandbox.Kubernetes.Timeout, "verify.index_timeout": c.Verify.IndexTimeout, "verify.clock_skew": c.Verify.ClockSkew,
 	} {
 		if d <= 0 {
 			fault(path, "must be longer than 0s")

@@ -29,10 +29,11 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 	want := &Config{
 		Source:   Source{Server{URL: "https://weaviate.example"}},
 		Bucket:   Bucket{Name: "backups"},
-		Backup:   Backup{ID: "new", Timeout: 6 * time.Hour},
+		Backup:   Backup{ID: "new", Timeout: 6 * time.Hour, MaxQueue: 10_000, Baseline: 3 * time.Second},
 		Restore:  Restore{From: "in-place", Copy: Copy{Path: "weaviate-drill"}, Roles: "noRestore", Users: "noRestore", Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: "full", Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
+		Tracer:   Tracer{Collection: "WeaviateDrillTracer", Rate: 10, Limit: 10 * time.Minute},
 		Policy:   Policy{FailOn: "high"},
 		Evidence: Evidence{Dir: "evidence"},
 	}
@@ -193,6 +194,8 @@ func TestParseConfigRefuses(t *testing.T) {
 	for _, c := range []struct{ doc, want string }{
 		{least + "backup:\n  include: [A]\n  exclude: [B]", "drill.yaml:5: backup.exclude: cannot be together with backup.include: Weaviate takes one of them"},
 		{least + "restore: {include: [A], exclude: [B]}", "drill.yaml:3: restore.exclude: cannot be together with restore.include: choose one"},
+		{least + "backup: {exclude: [Weaviate*]}\ntracer: {enabled: true}", "drill.yaml:4: tracer.collection: is left out by backup.exclude: tracers that are not backed up tell nothing"},
+		{least + "tracer: {limit: 0s}", "drill.yaml:3: tracer.limit: must be longer than 0s"},
 		{least + "restore: {copy: {bucket: other}}", "drill.yaml:3: restore.copy: is only for restore.from: copy"},
 		{strings.Replace(least, "bucket: {", "bucket: {endpoint: http://127.0.0.1:9000, ", 1) + "sandbox: {kind: docker}", "drill.yaml:3: sandbox.s3.endpoint: must be an address that containers reach: on the loopback of this machine they find only themselves"},
 		{strings.Replace(least, "bucket: {", "bucket: {endpoint: http://minio.example:9000, ", 1) + "sandbox: {kind: kubernetes}", "drill.yaml:3: sandbox.s3.endpoint: is http to a server outside the cluster, and what is restored can be read on the way: use https, or set sandbox.s3.allow_plaintext: true"},
@@ -242,10 +245,10 @@ func TestParseConfigRefuses(t *testing.T) {
 		{least + "verify:\n  <<: {level: full}", "drill.yaml:4: verify: a key that is no plain text (merge keys are not supported)"},
 		{least + "sandbox: {docker: {cpus: .inf}}", "drill.yaml:3: sandbox.docker.cpus: anchors, aliases, tags, .inf and .nan are not supported: write the value itself"},
 		{"a: &a [x]\nb: &b [*a, *a]\nsource: *b", "drill.yaml:1: a: anchors, aliases, tags, .inf and .nan are not supported: write the value itself\n" +
-			"drill.yaml:1: a: unknown key; known here: backup, bucket, evidence, objectives, policy, restore, sandbox, source, verify\n" +
+			"drill.yaml:1: a: unknown key; known here: backup, bucket, evidence, objectives, policy, restore, sandbox, source, tracer, verify\n" +
 			"drill.yaml:1: bucket: is missing; it takes a section of keys\n" +
 			"drill.yaml:2: b: anchors, aliases, tags, .inf and .nan are not supported: write the value itself\n" +
-			"drill.yaml:2: b: unknown key; known here: backup, bucket, evidence, objectives, policy, restore, sandbox, source, verify\n" +
+			"drill.yaml:2: b: unknown key; known here: backup, bucket, evidence, objectives, policy, restore, sandbox, source, tracer, verify\n" +
 			"drill.yaml:3: source: anchors, aliases, tags, .inf and .nan are not supported: write the value itself"},
 		{least + "verify: {level: \xff}", "drill.yaml:3: not UTF-8: save the file as UTF-8"},
 		{least + "verify: {level: \x00}", "drill.yaml:3: control character U+0000"},

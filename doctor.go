@@ -170,6 +170,9 @@ func (c *Config) examineSource(ctx context.Context, a *area, f found) (twin sand
 	}
 	examineNodes(a, nodes)
 	c.examinePermissions(ctx, a, f.source)
+	if c.traces() {
+		c.examineTracers(ctx, a, f.source)
+	}
 	examineAnonymous(ctx, a, f.source)
 	twin.Version = meta.Version
 	for _, n := range nodes {
@@ -269,7 +272,10 @@ func (c *Config) examinePermissions(ctx context.Context, a *area, source *weavia
 		a.add("the permissions of the tool's user", sandbox.Pass, "role-based access control is off: everybody who is let in may do everything", "")
 		return
 	}
-	scope := c.Backup.Include
+	scope := slices.Clone(c.Backup.Include)
+	if len(scope) > 0 && c.traces() {
+		scope = append(scope, c.Tracer.Collection)
+	}
 	if len(scope) == 0 {
 		scope = []string{"*"}
 	}
@@ -291,6 +297,9 @@ func (c *Config) examinePermissions(ctx context.Context, a *area, source *weavia
 			remedy += "; or name under backup.include only collections for which it has it"
 		}
 		a.add(name, sandbox.Fail, fmt.Sprintf("no role of user %q has it for %s", access.User, strings.Join(missing, ", ")), remedy)
+	}
+	if c.traces() {
+		c.examineTracerRights(a, access)
 	}
 	for _, need := range c.accessNeeded() {
 		if name := need.Action + " on all"; access.Allows(need) {

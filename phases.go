@@ -19,6 +19,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
+	"github.com/weaviate-drill/weaviate-drill/verify/tracer"
 )
 
 // preflight connects to everything, tidies up after drills that died, and refuses where a drill could do harm.
@@ -48,11 +49,14 @@ func (r *run) preflight(ctx context.Context) (err error) {
 	if r.place == nil { // nothing is changed; a drill that restores tidies up
 		return nil
 	}
-	notes, err := TidyUp(ctx, r.store, r.bucket, r.place)
+	notes, err := TidyUp(ctx, r.config, r.store, r.bucket, r.place)
 	r.record.Notes = append(r.record.Notes, notes...)
 	if errors.Is(err, ErrExpired) {
 		r.note("%s", oneLine(err))
-		return nil
+		err = nil
+	}
+	if err == nil && r.config.traces() {
+		_, err = tracer.Free(ctx, r.source, r.config.Tracer.Collection)
 	}
 	return err
 }
@@ -87,7 +91,9 @@ func (r *run) describeSource(ctx context.Context) error {
 		s.Nodes = append(s.Nodes, n.Name)
 	}
 	for _, c := range collections {
-		s.Collections = append(s.Collections, c.Name)
+		if _, own := tracer.Owner(c); !own { // nor is another drill's, which will be gone
+			s.Collections = append(s.Collections, c.Name)
+		}
 	}
 	if len(nodes) == 0 {
 		r.note("the source lists no node: its credentials may lack read_nodes")
@@ -150,7 +156,7 @@ func (r *run) backUp(ctx context.Context) error {
 	for _, base := range r.catalogue.Chain[1:] {
 		b.Chain = append(b.Chain, base.ID)
 	}
-	b.End = r.catalogue.End()
+	b.End, b.Impact = r.catalogue.End(), r.impact
 	r.record.Backup = b
 	if created {
 		if err := r.store.PutInventory(ctx, Inventory(r.bucket, r.catalogue)); err != nil {
@@ -185,10 +191,18 @@ func Inventory(b *bucket.Bucket, c *backup.Catalogue) evidence.Inventory {
 
 // create makes a backup, or follows the one that is already being made.
 func (r *run) create(ctx context.Context) (id string, created bool, err error) {
+	w, err := r.watch(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	defer w.reads.Stop()
 	made, err := backup.Create(ctx, r.source, r.bucket, backup.CreateOptions{
-		Request: r.config.BackupRequest(r.record.ID), Timeout: r.config.Backup.Timeout, Progress: r.bytes, Log: r.Log,
+		Request: r.backupRequest(), Timeout: r.config.Backup.Timeout, Progress: r.bytes, Log: r.Log,
 	})
 	if err != nil {
+		return "", false, err
+	}
+	if err := r.unwatch(ctx, w, made); err != nil {
 		return "", false, err
 	}
 	if made.Attached {
@@ -273,17 +287,17 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	r.footprint = &footprint
-	return r.journal.Write(ctx, r.leftover(footprint))
+	return r.journal.Write(ctx, r.leftover())
 }
 
-func (r *run) leftover(f backup.Footprint) leftover {
-	return leftover{SandboxKind: r.place.Kind(), Bucket: r.bucket.Name, Path: r.bucket.Path, Footprint: f}
+func (r *run) leftover() leftover {
+	return leftover{SandboxKind: r.place.Kind(), Bucket: r.bucket.Name, Path: r.bucket.Path, Footprint: r.footprint, Source: r.config.Source.URL, Tracers: r.traced}
 }
 
 // restoreBegan keeps the footprint that has become exact.
 func (r *run) restoreBegan(ctx context.Context, f backup.Footprint) {
 	r.footprint = &f
-	if err := r.journal.Write(ctx, r.leftover(f)); err != nil {
+	if err := r.journal.Write(ctx, r.leftover()); err != nil {
 		r.Log.Warn("the journal could not be written", "error", err)
 	}
 }
@@ -417,6 +431,9 @@ func (r *run) firstAnswer(ctx context.Context) error {
 }
 
 func (r *run) verify(ctx context.Context) error {
+	if err := r.judgeTracers(ctx); err != nil {
+		return err
+	}
 	o := r.config.VerifyOptions()
 	o.CapturePoint, o.Log = r.record.Backup.CapturePoint, r.Log
 	o.NodeMapping, o.BackupEnd = r.config.Restore.NodeMapping, r.record.Backup.End
@@ -482,6 +499,9 @@ func (r *run) teardown(ctx context.Context) error {
 		_ = r.restored.Close()
 	}
 	if r.source != nil {
+		if err := r.untrace(ctx); err != nil {
+			failed = append(failed, err)
+		}
 		_ = r.source.Close()
 	}
 	if i, can := r.instance.(sandbox.Noted); can {
@@ -520,6 +540,9 @@ func (r *run) assess() {
 	}
 	if v := r.record.Verification; v != nil {
 		in.CompletenessHorizon = v.CompletenessHorizon
+	}
+	if t := r.record.Tracer; t != nil {
+		in.TracerPoint = t.CapturePoint
 	}
 	a := rto.Assess(r.record.Timeline, in)
 	r.record.Assessment = a

@@ -11,6 +11,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
+	"github.com/weaviate-drill/weaviate-drill/verify/tracer"
 )
 
 // Plan is what a run with a configuration would do, and what it needs to be allowed to. Making it asks nothing of anybody.
@@ -88,7 +89,14 @@ func (c *Config) plannedBackup() string {
 		if c.Backup.IncrementalBase != "" {
 			what += ", incremental to " + c.Backup.IncrementalBase
 		}
-		return fmt.Sprintf("make a new backup of %s, at most %s", what, c.Backup.Timeout)
+		what = fmt.Sprintf("make a new backup of %s, at most %s, unless more than %d vectors wait to be indexed", what, c.Backup.Timeout, c.Backup.MaxQueue)
+		if c.Backup.MaxQueue == 0 {
+			what, _, _ = strings.Cut(what, ", unless")
+		}
+		if c.traces() {
+			what += fmt.Sprintf("; write %d tracers a second to each node around it, to collection %s, which is made for that and removed again", c.Tracer.Rate, c.Tracer.Collection)
+		}
+		return what
 	case LatestBackup:
 		return "take the newest backup that succeeded"
 	default:
@@ -163,7 +171,12 @@ func (c *Config) weaviatePermissions() []Permission {
 			add(action, "collection *", "compare")
 		}
 	}
-	add("read_nodes", "verbosity minimal and verbose, collection *", "see that all are healthy, and compare shards")
+	add("read_nodes", "verbosity minimal and verbose, collection *", "see that all are healthy and how many vectors wait to be indexed, and compare shards")
+	if c.traces() {
+		for _, need := range tracer.Permissions(c.Tracer.Collection) {
+			add(need.Action, "collection "+c.Tracer.Collection, "write tracers")
+		}
+	}
 	for _, need := range c.accessNeeded() {
 		add(need.Action, "all", "compare roles and users")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
+	"github.com/weaviate-drill/weaviate-drill/verify/tracer"
 )
 
 // Options are what a run needs beside its configuration. The zero value is good.
@@ -81,6 +82,9 @@ type run struct {
 	catalogue   *backup.Catalogue
 	restoration *backup.Restoration
 	footprint   *backup.Footprint
+	traced      string         // the tracer collection that may be on the source; "": none
+	tracer      *tracer.Tracer // nil: none are written, or the backup does not have them
+	impact      *backup.Impact // nil: the backup is not of this drill's making
 	instance    sandbox.Instance
 	restored    *weaviate.Conn
 	unlock      func(context.Context) error // nil: nothing is locked

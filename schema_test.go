@@ -36,6 +36,7 @@ var forms = map[string]jsonschema.Schema{
 	"JSON path":             {Pattern: `^([^.\[\]\s]+|\[[0-9]+\])(\[[0-9]+\])*(\.[^.\[\]\s]+(\[[0-9]+\])*)*$`, Examples: []any{"data.Get.Order[0].title"}},
 	"version":               {Pattern: `^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.-]+)?$`, Examples: []any{"1.38.5"}},
 	"bucket name":           {Pattern: `^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`, Examples: []any{"weaviate-backups"}},
+	"collection name":       {Pattern: `^[A-Z][_0-9A-Za-z]{0,254}$`, Examples: []any{"WeaviateDrillTracer"}},
 	"backup id":             {Pattern: `^[a-z0-9_-]+$`, Examples: []any{"drill-20261124-222655-k3f9x2"}},
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
+	"github.com/weaviate-drill/weaviate-drill/verify/tracer"
 )
 
 // statuses say which exit status an error means; the first that matches applies. What is not listed could not be carried out (NotCarriedOut):
@@ -23,6 +24,7 @@ var statuses = []struct {
 	{backup.ErrRefused, evidence.Refused},
 	{sandbox.ErrNotEmpty, evidence.Refused},
 	{sandbox.ErrBusy, evidence.Refused},
+	{tracer.ErrTaken, evidence.Refused},
 	{errBroken, evidence.DataFailed},
 	{backup.ErrMalformed, evidence.DataFailed},
 	{backup.ErrNotSuccessful, evidence.DataFailed},

@@ -43,6 +43,9 @@ sees whether any was written again.`,
 				return err
 			}
 			defer conn.Close()
+			if _, err := backup.CheckQueue(c.Context(), conn, s.config.Backup.MaxQueue); err != nil {
+				return err
+			}
 			made, err := backup.Create(c.Context(), conn, s.bucket, backup.CreateOptions{
 				Request: s.config.BackupRequest(id), Timeout: s.config.Backup.Timeout, Log: a.log,
 				Progress: func(p backup.Progress) {

@@ -12,7 +12,7 @@ func (a *app) gcCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "gc", Short: "Tidy up after drills that died",
 		Long: `Finds drills that were killed before they could clean up, by their journals in the evidence, removes their sandboxes and
-leaves the bucket as those drills found it. Every run does this first. Drills that are still running are left alone.`,
+their tracer collections, and leaves the bucket as those drills found it. Every run does this first. Drills that are still running are left alone.`,
 		Example: "  weaviate-drill gc",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -24,7 +24,7 @@ leaves the bucket as those drills found it. Every run does this first. Drills th
 			if err != nil {
 				return err
 			}
-			notes, err := drill.TidyUp(c.Context(), s.store, s.bucket, place)
+			notes, err := drill.TidyUp(c.Context(), s.config, s.store, s.bucket, place)
 			for _, n := range notes {
 				if _, printErr := fmt.Fprintln(a.stdout, n); printErr != nil {
 					return printErr

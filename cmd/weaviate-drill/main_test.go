@@ -132,7 +132,7 @@ func siteIn(t testing.TB, b *bucket.Bucket, url, grpc string, sections map[strin
 	all := map[string]string{
 		"source":     fmt.Sprintf("\n  url: %s\n  grpc: %s\n  api_key: env:DRILL_TEST_KEY", url, grpc),
 		"bucket":     fmt.Sprintf("\n  name: %s\n  path: %s\n  region: us-east-1\n  endpoint: %s\n  path_style: true", b.Name, b.Path, b.Endpoint),
-		"backup":     "\n  compression: ZstdBestSpeed",
+		"backup":     "\n  compression: ZstdBestSpeed\n  baseline: 100ms",
 		"sandbox":    "\n  kind: process\n  process:\n    dir: " + s.dir,
 		"objectives": "\n  rto: 15m\n  rpo: 10h\n  owner: platform\n  approved_on: 2026-01-01\n  review_by: 2100-01-01",
 		// The tests' buckets are plain; the bucket's own checks have tests of their own.

@@ -112,6 +112,9 @@ bucket:
   path_style: true
 backup:
   compression: %s
+  baseline: 2s
+tracer:
+  enabled: true
 sandbox:
   kind: process
 objectives:

@@ -13,6 +13,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/verify"
+	"github.com/weaviate-drill/weaviate-drill/verify/tracer"
 )
 
 // Schema names the form of a Record. It changes when a reader would have to.
@@ -79,6 +80,7 @@ type Record struct {
 	Restore      *backup.RestoreResult   `json:"restore,omitempty"`
 	Verification *verify.Result          `json:"verification,omitempty"`
 	Checks       []verify.CheckResult    `json:"checks,omitempty"` // the user's own
+	Tracer       *tracer.Result          `json:"tracer,omitempty"`
 
 	Timeline   rto.Timeline    `json:"timeline"`
 	Objectives *rto.Objectives `json:"objectives,omitempty"`
@@ -147,6 +149,7 @@ type Backup struct {
 	Bytes         int64           `json:"bytes"`           // before compression
 	Collections   []string        `json:"collections"`
 	Objects       []backup.Object `json:"objects"`
+	Impact        *backup.Impact  `json:"impact,omitempty"` // of a backup that this drill made
 }
 
 // Fail adds a reason and keeps Status and Reasons in step: the worst reason first, and among equals the one that came first.

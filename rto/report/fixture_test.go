@@ -10,6 +10,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
+	"github.com/weaviate-drill/weaviate-drill/verify/tracer"
 )
 
 var began = time.Date(2026, 11, 24, 22, 26, 55, 0, time.UTC)
@@ -49,9 +50,19 @@ func drill(passed bool) *evidence.Record {
 			{Name: "orders are there", Outcome: verify.CheckPass, Detail: "data.Aggregate.Order[0].meta.count has 2000", Took: 20 * time.Millisecond},
 			{Name: "application smoke test", Outcome: verify.CheckPass, Detail: "exit status 0", Output: "13 of 13 pages load", Took: 2 * time.Second},
 		},
+		Tracer: &tracer.Result{
+			Collection: "WeaviateDrillTracer", Rate: 10, Began: began.Add(-2 * time.Second), Ended: began.Add(14 * time.Second), Writes: 330, ClockSkew: time.Second,
+			Ahead: [2]time.Duration{-4 * time.Millisecond, 2 * time.Millisecond}, CapturePoint: began.Add(893 * time.Millisecond), Skew: 71 * time.Millisecond,
+			Shards: []tracer.Shard{
+				{Name: "tracer-0", Nodes: []string{"weaviate-0"}, Writes: 165, Captured: 30, Newest: began.Add(893 * time.Millisecond), Missing: began.Add(993 * time.Millisecond), RPO: 12317 * time.Millisecond},
+				{Name: "tracer-1", Nodes: []string{"weaviate-1"}, Writes: 165, Captured: 31, Newest: began.Add(964 * time.Millisecond), Missing: began.Add(1064 * time.Millisecond), RPO: 12246 * time.Millisecond},
+			},
+		},
 		Objectives: &rto.Objectives{RTO: 30 * time.Minute, RPO: 24 * time.Hour, Owner: "search team", ApprovedOn: date(2026, 3, 1), ReviewBy: date(2027, 3, 1), Allowance: 15 * time.Minute},
 		Notes:      []string{"restore_config.json of the drill was removed from the backup, where there had been none before", "the archive check was made at its default concurrency"},
 	}
+	calm := backup.Latency{N: 12, Median: 2 * time.Millisecond, P95: 4 * time.Millisecond, P99: 6 * time.Millisecond, Max: 6 * time.Millisecond, Gap: 254 * time.Millisecond}
+	r.Backup.Impact = &backup.Impact{Reads: backup.Probes{What: "first object of Article", Before: calm, During: calm}, Writes: backup.Probes{What: "tracers", Before: calm, During: calm}}
 	for i := range 26 {
 		r.Backup.Objects = append(r.Backup.Objects, backup.Object{
 			Key: fmt.Sprintf("prod/%s/weaviate-0/Article/chunk-%d", r.ID, i+1), Size: 612_000, ETag: fmt.Sprintf("9e107d9d372bb6826bd81d3542a419%02x-1", i), LastModified: began.Add(2 * time.Second),
@@ -107,6 +118,12 @@ func spoil(r *evidence.Record) {
 			Rule: "updated on the source after the capture point, or within the margin before it", Fields: []string{"properties.title", "lastUpdateTime"}, SourceTime: began.Add(20 * time.Second), RestoreTime: began.Add(-time.Hour),
 		})
 	}
+	r.Backup.Impact.Queue = 9200
+	r.Backup.Impact.Writes.During = backup.Latency{
+		N: 9, Errors: 1, Error: "weaviate POST /objects: cannot be reached (503): (no message)", Median: 9 * time.Millisecond, P95: 8 * time.Second, P99: 8 * time.Second, Max: 8 * time.Second, Gap: 8100 * time.Millisecond,
+	}
+	r.Tracer.Failed, r.Tracer.Error = 1, r.Backup.Impact.Writes.During.Error
+	r.Tracer.Shards[1].Captured, r.Tracer.Shards[1].Holes, r.Tracer.Shards[1].FirstBad = 29, 2, began.Add(-400*time.Millisecond)
 	r.Sandbox.Version = "1.38.12"
 	v.Structure = []verify.StructureDifference{{
 		Kind: "schema", Where: "Article.vectorIndexConfig.ef", Source: "-1", Restored: "64", Verdict: verify.Unverifiable, Rule: "a setting carries no time, so one changed after the capture point looks the same",
@@ -120,6 +137,7 @@ func spoil(r *evidence.Record) {
 	r.Fail(evidence.Policy, rto.Verify, "RPO 24 h missed: 26 h of writes would be lost")
 	r.Fail(evidence.DataFailed, rto.Archive, "1 chunk is not what it was: "+key)
 	r.Fail(evidence.DataFailed, rto.Verify, "check application smoke test: exit status 3")
+	r.Fail(evidence.DataFailed, rto.Verify, r.Tracer.Failure())
 	r.Fail(evidence.DataFailed, rto.Verify, "1 of 5,000 objects is corrupt: Article "+corruptID)
 }
 

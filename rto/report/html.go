@@ -53,6 +53,7 @@ type page struct {
 	Isolation  []bucket.Finding
 	Provision  string
 	Problems   []backup.Problem
+	Watched    []section // the source while the backup was made, and what tracers tell
 	Checks     []string
 	Comparison *comparison
 	Objects    []backup.Object
@@ -98,6 +99,11 @@ func (c cell) Text() string       { return c.text }
 func (t table) Columns() []column { return t.columns }
 func (t table) Rows() [][]cell    { return t.rows }
 func (c column) Name() string     { return c.name }
+func (c column) Right() bool      { return c.right }
+func (s section) Title() string   { return s.title }
+func (s section) Lines() []string { return s.lines }
+func (s section) Table() table    { return s.table }
+func (s section) More() []string  { return s.more }
 
 // writeHTML makes one page that needs nothing else: no script, no request.
 func writeHTML(w io.Writer, r *evidence.Record) error {
@@ -118,6 +124,11 @@ func writeHTML(w io.Writer, r *evidence.Record) error {
 		p.Isolated, p.Isolation = findingCounts(r.Sandbox.Isolation), byStatus(r.Sandbox.Isolation)
 	}
 	p.Provision = provisionLine(r.Sandbox.Steps)
+	for _, s := range []section{impactSection(impactOf(r)), tracerSection(r)} {
+		if s.title != "" {
+			p.Watched = append(p.Watched, s)
+		}
+	}
 	if v := r.Verification; v != nil {
 		s := verificationSection(v)
 		p.Comparison = &comparison{v, string(v.Outcome()), s.lines, verdictTotals(v), s.table, s.tone}
