@@ -40,8 +40,10 @@ func (s Spec) Env(apiKey secret.Value) map[string]string {
 		"OBJECTS_TTL_DELETE_SCHEDULE":     "@every 87600h",
 		"OBJECTS_TTL_MINIMUM_DEFAULT_TTL": "0s",
 		// A replica that came back empty would be filled again from another, and nobody would see that it was lost. To switch this off altogether
-		// (ASYNC_REPLICATION_DISABLED) changes what the schema says of each collection, so the comparisons between replicas are put off.
-		"ASYNC_REPLICATION_FREQUENCY": "87600h",
+		// (ASYNC_REPLICATION_DISABLED) changes what the schema says of each collection. To put the comparisons between replicas off is not enough: the first one is made when a shard is
+		// loaded (adapters/repos/db/async_replication_scheduler.go). But what is younger than this delay is not passed on.
+		"ASYNC_REPLICATION_FREQUENCY":         "87600h",
+		"ASYNC_REPLICATION_PROPAGATION_DELAY": "876000h",
 	})
 	if s.S3.Endpoint != "" {
 		env["BACKUP_S3_ENDPOINT"] = s.S3.Endpoint
