@@ -35,6 +35,14 @@ type IndexedCollection struct {
 	Properties    []PropertyIndex `json:"properties,omitempty"`
 }
 
+// Inverted sums up what filters and keyword searches answered.
+func (c *IndexedCollection) Inverted() (all Asked) {
+	for _, p := range c.Properties {
+		all.Asked, all.Failed = all.Asked+p.Result.Asked, all.Failed+p.Result.Failed
+	}
+	return all
+}
+
 // Asked counts questions and those that were answered wrongly.
 type Asked struct {
 	Asked  int64 `json:"asked"`
@@ -89,7 +97,8 @@ type IndexFailure struct {
 	Kind       string  `json:"kind"` // id, itself, recall, neighbour, filter or keyword
 	Collection string  `json:"collection"`
 	Tenant     string  `json:"tenant,omitempty"`
-	ID         string  `json:"id,omitempty"` // of the object that the question was drawn from
+	ID         string  `json:"id,omitempty"`     // of the object that the question was drawn from
+	Vector     string  `json:"vector,omitempty"` // the name of the one that it is about
 	Question   string  `json:"question"`
 	Source     string  `json:"source"`   // its answer
 	Restored   string  `json:"restored"` // its answer
@@ -98,20 +107,26 @@ type IndexFailure struct {
 	Rule       string  `json:"rule"` // one sentence: why this verdict
 }
 
+// Where is the collection, or the tenant of it.
+func (f IndexFailure) Where() string {
+	return (&part{collection: f.Collection, tenant: f.Tenant}).where()
+}
+
 // String names the place, the question and both answers.
 func (f IndexFailure) String() string {
-	where := (&part{collection: f.Collection, tenant: f.Tenant}).where()
-	return fmt.Sprintf("%s: %s: restored %s, source %s, right is %s (%s)", where, f.Question, f.Restored, f.Source, f.Want, f.Rule)
+	return fmt.Sprintf("%s: %s: %s (%s)", f.Where(), f.Question, f.Answers(), f.Rule)
+}
+
+// Answers are those of both sides, and the right one.
+func (f IndexFailure) Answers() string {
+	return fmt.Sprintf("restored %s, source %s, right is %s", f.Restored, f.Source, f.Want)
 }
 
 // Outcome judges the indexes. Nothing asked is never a pass.
 func (x *Index) Outcome() Outcome {
 	var asked int64
 	for _, c := range x.Collections {
-		asked += c.ByID.Asked
-		for _, p := range c.Properties {
-			asked += p.Result.Asked
-		}
+		asked += c.ByID.Asked + c.Inverted().Asked
 		for _, v := range c.Vectors {
 			asked += int64(v.Probes) + v.Itself.Asked
 		}
@@ -216,7 +231,7 @@ func (x *indexer) judgeRecall(c *IndexedCollection, v *VectorIndex) {
 	chance := 1.64 * math.Sqrt(pooled*(1-pooled)*(1/float64(v.Source.Of)+1/float64(v.Restored.Of)))
 	if allowed := x.Index.RecallMargin + chance; source-restored > allowed {
 		x.fail(IndexFailure{
-			Kind: "recall", Collection: c.Name, Question: fmt.Sprintf("recall@%d of vector %q, %d searches", x.Index.Neighbours, v.Name, v.Probes),
+			Kind: "recall", Collection: c.Name, Vector: v.Name, Question: fmt.Sprintf("recall@%d of vector %q, %d searches", x.Index.Neighbours, v.Name, v.Probes),
 			Source: v.Source.String(), Restored: v.Restored.String(), Want: fmt.Sprintf("at least %.3f", source-allowed), Verdict: Corrupt,
 			Rule: fmt.Sprintf("against exact search, recall is lower than on the source by more than %g and the %.3f that chance explains", x.Index.RecallMargin, chance),
 		})

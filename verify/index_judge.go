@@ -307,7 +307,7 @@ func (p *Probe) inWords(a *Answer) string {
 // judgeNear counts which of the true neighbours each side found.
 func (x *indexer) judgeNear(ctx context.Context, p *part, q *question, t *truth) error {
 	failure := IndexFailure{
-		Kind: "neighbour", Collection: q.Collection, Tenant: q.Tenant, ID: q.Object.String(), Question: q.String(), Verdict: Corrupt,
+		Kind: "neighbour", Collection: q.Collection, Tenant: q.Tenant, ID: q.Object.String(), Vector: q.Near.Vector, Question: q.String(), Verdict: Corrupt,
 		Source: fmt.Sprintf("%d found", len(q.Answer.Found)), Restored: fmt.Sprintf("%d found", len(q.restored.Found)), Want: "objects that exist",
 	}
 	switch {
@@ -373,7 +373,7 @@ func (x *indexer) unchanged(ctx context.Context, p *part, q *question, m ranked)
 	if err != nil {
 		return false, x.unread(p, err)
 	}
-	return restored != nil && bytes.Equal(vectorOf(source, q.Near.Vector), vectorOf(restored, q.Near.Vector)), nil
+	return restored != nil && bytes.Equal(vectorNamed(source, q.Near.Vector), vectorNamed(restored, q.Near.Vector)), nil
 }
 
 // onSource is an object as the source has it now, nil when it has none or does not give it.
@@ -390,7 +390,7 @@ func (x *indexer) onSource(ctx context.Context, p *part, id uuid.UUID) (*weaviat
 	return object, nil
 }
 
-func vectorOf(o *weaviate.Object, name string) []byte {
+func vectorNamed(o *weaviate.Object, name string) []byte {
 	for _, v := range o.Vectors {
 		if v.Name == name {
 			return v.Bytes

@@ -162,7 +162,7 @@ func write(t *testing.T, c *weaviate.Conn) (stop func()) {
 
 // complaint is what a failure is about.
 func complaint(f IndexFailure) string {
-	where := (&part{collection: f.Collection, tenant: f.Tenant}).where()
+	where := f.Where()
 	switch f.Kind {
 	case "filter":
 		return where + ": " + strings.Join(strings.Fields(f.Question)[:3], " ")

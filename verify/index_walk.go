@@ -169,7 +169,7 @@ const (
 // itself searches for an object by its own vector. What the restored index does not reach and that of the source does is lost from the index. When neither does, the backup brought back what was there.
 func (x *indexer) itself(ctx context.Context, p *part, o *weaviate.Object, v weaviate.Vector, index vectorIndex) error {
 	f := IndexFailure{
-		Kind: "itself", Collection: p.collection, Tenant: p.tenant, ID: o.ID.String(), Question: fmt.Sprintf("%s by its own vector %q", o.ID, v.Name), Source: "found",
+		Kind: "itself", Collection: p.collection, Tenant: p.tenant, ID: o.ID.String(), Vector: v.Name, Question: fmt.Sprintf("%s by its own vector %q", o.ID, v.Name), Source: "found",
 		Restored: fmt.Sprintf("not among the %d nearest", far), Want: "found", Verdict: Corrupt,
 	}
 	var neither, untold int64
@@ -210,7 +210,7 @@ func (x *indexer) reachedOnSource(ctx context.Context, p *part, o *weaviate.Obje
 		return false, false, nil
 	}
 	source, err := x.onSource(ctx, p, o.ID)
-	if err != nil || source == nil || !bytes.Equal(vectorOf(source, v.Name), v.Bytes) {
+	if err != nil || source == nil || !bytes.Equal(vectorNamed(source, v.Name), v.Bytes) {
 		return false, false, err
 	}
 	reached, err = reaches(ctx, x.source, p, o, v, index)

@@ -336,7 +336,7 @@ func verdictTotals(v *verify.Result) string {
 }
 
 func comparisonDocument(v *verify.Result) document {
-	return document{verificationSection(v), structureSection(v, few), differencesSection(v, few)}
+	return document{verificationSection(v), structureSection(v, few), differencesSection(v, few), indexSection(v), indexFailuresSection(v, few)}
 }
 
 func backupsDocument(list []backup.Listing) document {

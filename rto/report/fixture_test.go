@@ -124,6 +124,7 @@ func spoil(r *evidence.Record) {
 	}
 	r.Tracer.Failed, r.Tracer.Error = 1, r.Backup.Impact.Writes.During.Error
 	r.Tracer.Shards[1].Captured, r.Tracer.Shards[1].Holes, r.Tracer.Shards[1].FirstBad = 29, 2, began.Add(-400*time.Millisecond)
+	v.Level, v.Index = verify.LevelIndex, indexes()
 	r.Sandbox.Version = "1.38.12"
 	v.Structure = []verify.StructureDifference{{
 		Kind: "schema", Where: "Article.vectorIndexConfig.ef", Source: "-1", Restored: "64", Verdict: verify.Unverifiable, Rule: "a setting carries no time, so one changed after the capture point looks the same",

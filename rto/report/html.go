@@ -56,6 +56,7 @@ type page struct {
 	Watched    []section // the source while the backup was made, and what tracers tell
 	Checks     []string
 	Comparison *comparison
+	Indexes    []section // of level index
 	Objects    []backup.Object
 	MoreBackup int
 }
@@ -100,6 +101,7 @@ func (t table) Columns() []column { return t.columns }
 func (t table) Rows() [][]cell    { return t.rows }
 func (c column) Name() string     { return c.name }
 func (c column) Right() bool      { return c.right }
+func (c cell) Code() bool         { return c.code }
 func (s section) Title() string   { return s.title }
 func (s section) Lines() []string { return s.lines }
 func (s section) Table() table    { return s.table }
@@ -132,6 +134,7 @@ func writeHTML(w io.Writer, r *evidence.Record) error {
 	if v := r.Verification; v != nil {
 		s := verificationSection(v)
 		p.Comparison = &comparison{v, string(v.Outcome()), s.lines, verdictTotals(v), s.table, s.tone}
+		p.Indexes = slices.DeleteFunc([]section{indexSection(v), indexFailuresSection(v, everything)}, func(s section) bool { return s.title == "" })
 	}
 	if r.Backup != nil {
 		p.Objects = r.Backup.Objects[:min(len(r.Backup.Objects), mostObjects)]

@@ -67,6 +67,8 @@ func basis(v *verify.Result) string {
 		return fmt.Sprintf("Not everything could be looked at; what was compared: %s.", of)
 	case v.Level == verify.LevelSample:
 		return fmt.Sprintf("A random sample was compared, and the ids and times of all objects: %s.", of)
+	case v.Level.AtLeast(verify.LevelIndex):
+		return fmt.Sprintf("Every object was compared, and what the restored indexes answer: %s.", of)
 	case v.Level.AtLeast(verify.LevelFull):
 		return fmt.Sprintf("Every object was compared: %s.", of)
 	}
@@ -86,7 +88,7 @@ func recordDocument(r *evidence.Record) document {
 	return append(d,
 		factsSection(r), recoverySection(r), phasesSection(r), impactSection(impactOf(r)), tracerSection(r),
 		postureSection(r.Posture, false), backupCheckSection(r.Catalogue, r.Archive, few), verificationSection(r.Verification),
-		structureSection(r.Verification, few), differencesSection(r.Verification, few), customSection(r.Checks), isolationSection(r.Sandbox.Isolation),
+		structureSection(r.Verification, few), differencesSection(r.Verification, few), indexSection(r.Verification), indexFailuresSection(r.Verification, few), customSection(r.Checks), isolationSection(r.Sandbox.Isolation),
 		listSection("Notes", r.Notes), listSection("Logs of the restored server", r.Logs),
 	)
 }
