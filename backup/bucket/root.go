@@ -56,7 +56,9 @@ func rooted(wanted string) func(*s3.Options) {
 
 // root reads up to the root element and returns its name, empty when there is none. The error is that of r.
 func root(r io.Reader) (string, error) {
-	for d := xml.NewDecoder(r); ; {
+	d := xml.NewDecoder(r)
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // whichever it is, the names of elements are ASCII
+	for {
 		token, err := d.Token()
 		var noXML *xml.SyntaxError
 		if errors.Is(err, io.EOF) || errors.As(err, &noXML) {
