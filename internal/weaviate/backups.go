@@ -163,14 +163,17 @@ func (l Location) query() string {
 // official translates an error of the official client into ours.
 func official(err error) error {
 	var f *fault.WeaviateClientError
-	if !errors.As(err, &f) {
-		return unreachable(err)
+	if errors.As(err, &f) {
+		if f.StatusCode > 0 {
+			return fmt.Errorf("%w: %s", statusError(f.StatusCode), message([]byte(f.Msg)))
+		}
+		if f.DerivedFromError != nil {
+			err = f.DerivedFromError
+		}
 	}
-	if f.StatusCode > 0 {
-		return fmt.Errorf("%w: %s", statusError(f.StatusCode), message([]byte(f.Msg)))
+	err = unreachable(err)
+	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorized) || errors.Is(err, context.Canceled) {
+		return err
 	}
-	if f.DerivedFromError != nil {
-		return unreachable(f.DerivedFromError)
-	}
-	return f
+	return fmt.Errorf("%w: %w", ErrServer, err) // the answer is not the JSON that was expected
 }

@@ -3,6 +3,7 @@
 package weaviate
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -336,7 +337,10 @@ func statusError(code int) error {
 	}
 }
 
-// message reads Weaviate's three forms of an error body.
+// maxWords is how many bytes of a server's own words an error repeats.
+const maxWords = 2000
+
+// message reads Weaviate's three forms of an error body. What is none of them, a proxy's page, is cut shorter.
 func message(raw []byte) string {
 	var e struct {
 		Error   []struct{ Message string } `json:"error"`
@@ -344,20 +348,22 @@ func message(raw []byte) string {
 	}
 	if json.Unmarshal(raw, &e) == nil {
 		if len(e.Error) > 0 {
-			return e.Error[0].Message
+			return oneLine(e.Error[0].Message, maxWords)
 		}
 		if e.Message != "" {
-			return e.Message
+			return oneLine(e.Message, maxWords)
 		}
 	}
-	text := strings.Join(strings.Fields(string(raw)), " ") // a proxy's page, on one line
-	if len(text) > 300 {
-		text = text[:300] + "..."
+	return oneLine(string(raw), 300)
+}
+
+// oneLine makes what a server says fit for an error.
+func oneLine(text string, most int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
-	if text == "" {
-		text = "(no message)"
-	}
-	return text
+	return cmp.Or(text, "(no message)")
 }
 
 // unreachable marks a failure of the network, which is neither a cancelled context nor a refused credential (each arrives in the http client's own error).

@@ -105,9 +105,9 @@ func grpcError(err error) error {
 		sentinel = ErrUnreachable
 	case codes.ResourceExhausted: // either our own limit for a message, or a server that has too much to do
 		if strings.Contains(s.Message(), "larger than max") {
-			return fmt.Errorf("%w: %w: %s", ErrServer, errTooBig, s.Message())
+			return fmt.Errorf("%w: %w: %s", ErrServer, errTooBig, oneLine(s.Message(), maxWords))
 		}
 		sentinel = ErrUnreachable
 	}
-	return fmt.Errorf("%w: %s (%s)", sentinel, s.Message(), s.Code())
+	return fmt.Errorf("%w: %s (%s)", sentinel, oneLine(s.Message(), maxWords), s.Code())
 }
