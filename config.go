@@ -266,6 +266,8 @@ type Verify struct {
 	IndexTimeout time.Duration `yaml:"index_timeout"`
 	// What level index asks.
 	Index VerifyIndex `yaml:"index"`
+	// When all else is done and the comparison has passed, damage the restored copy on purpose, in some fifteen ways, and require that a second comparison notices each. It takes as long as the first one. Only a sandbox that the drill brings up is damaged, so not an external one. One that is not noticed makes the drill inconclusive.
+	SelfTest bool `yaml:"selftest"`
 	// Questions of your own to the restored Weaviate, asked one after the other when the comparison is done.
 	Checks []CustomCheck `yaml:"checks"`
 }
@@ -491,6 +493,9 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		}
 	} else if c.Sandbox.Kind == "external" {
 		fault("sandbox.external", "is missing: sandbox.kind: external needs to know where it is")
+	}
+	if c.Verify.SelfTest && c.Sandbox.Kind == "external" {
+		fault("verify.selftest", "damages what was restored, and an external sandbox is not the drill's to damage: take another kind")
 	}
 	s3 := c.Sandbox.S3
 	if u, err := url.Parse(cmp.Or(s3.Endpoint, c.Bucket.Endpoint)); err == nil && (c.Sandbox.Kind == "docker" || c.Sandbox.Kind == "kubernetes") && loopback(u.Hostname()) {

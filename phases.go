@@ -434,20 +434,12 @@ func (r *run) verify(ctx context.Context) error {
 	if err := r.judgeTracers(ctx); err != nil {
 		return err
 	}
-	o := r.config.VerifyOptions()
-	o.CapturePoint, o.Log = r.record.Backup.CapturePoint, r.Log
-	o.NodeMapping, o.BackupEnd = r.config.Restore.NodeMapping, r.record.Backup.End
-	o.Progress = func(done, total int64) {
-		r.Progress(Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
-	}
-	var err error
-	if o.Included, o.Excluded, err = r.config.Chosen(r.record.Catalogue.Collections); err != nil {
+	o, err := r.verifyOptions()
+	if err != nil {
 		return err
 	}
-	for _, name := range r.record.Source.Collections {
-		if r.config.leavesOut(name) && !slices.Contains(r.record.Catalogue.Collections, name) {
-			o.Excluded = append(o.Excluded, name)
-		}
+	o.Progress = func(done, total int64) {
+		r.Progress(Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
 	}
 	result, err := verify.Compare(ctx, r.source, r.restored, o)
 	if err != nil {
@@ -462,6 +454,23 @@ func (r *run) verify(ctx context.Context) error {
 		r.record.Fail(evidence.Inconclusive, rto.Verify, result.Summary())
 	}
 	return r.ownChecks(ctx)
+}
+
+// verifyOptions are what this drill compares by.
+func (r *run) verifyOptions() (verify.Options, error) {
+	o := r.config.VerifyOptions()
+	o.CapturePoint, o.Log = r.record.Backup.CapturePoint, r.Log
+	o.NodeMapping, o.BackupEnd = r.config.Restore.NodeMapping, r.record.Backup.End
+	var err error
+	if o.Included, o.Excluded, err = r.config.Chosen(r.record.Catalogue.Collections); err != nil {
+		return o, err
+	}
+	for _, name := range r.record.Source.Collections {
+		if r.config.leavesOut(name) && !slices.Contains(r.record.Catalogue.Collections, name) {
+			o.Excluded = append(o.Excluded, name)
+		}
+	}
+	return o, nil
 }
 
 // ownChecks are the user's.

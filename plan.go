@@ -49,6 +49,7 @@ func (c *Config) Plan() Plan {
 		rto.Index:       fmt.Sprintf("wait until every shard is loaded and its index complete, at most %s", c.Verify.IndexTimeout),
 		rto.FirstAnswer: "ask each collection for one object by cursor, by id and by vector: here the recovery clock stops",
 		rto.Verify:      c.plannedComparison() + c.plannedChecks(),
+		rto.SelfTest:    "damage the restored copy on purpose, and compare again: each damage must be noticed",
 		rto.Teardown:    "remove the sandbox and what the restore wrote to the bucket",
 	}
 	var p Plan

@@ -61,6 +61,7 @@ var steps = []step{
 	{rto.Index, verify.LevelStructure, (*run).awaitIndex, nil},
 	{rto.FirstAnswer, verify.LevelStructure, (*run).firstAnswer, nil},
 	{rto.Verify, verify.LevelStructure, (*run).verify, nil},
+	{rto.SelfTest, verify.LevelStructure, (*run).selfTest, func(c *Config) bool { return !c.Verify.SelfTest }},
 }
 
 // takes says whether the step is part of a drill with a configuration.

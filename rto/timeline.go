@@ -19,6 +19,7 @@ const (
 	Index       Phase = "index"        // every shard loaded and READY, indexing queues empty
 	FirstAnswer Phase = "first answer" // first verified answer of the restored service
 	Verify      Phase = "verify"       // comparison; never part of the RTO
+	SelfTest    Phase = "self-test"    // the restored copy damaged on purpose, and compared again
 	Teardown    Phase = "teardown"     // sandbox down, bucket left as it was found
 )
 

@@ -116,6 +116,8 @@ type (
 	Disturbable interface {
 		Disturbed(ctx context.Context) (string, error)
 	}
+	// Disposable is an Instance that Up made for one drill, and that Down removes with all that it holds. Nothing else is ever damaged on purpose.
+	Disposable interface{ Disposable() }
 	// Measured is an Instance that says where the time of Up went.
 	Measured interface{ Steps() []Step }
 	// Noted is an Instance that has something to add to the record when its work is done, such as how it was made and reached.

@@ -22,6 +22,7 @@ type runOptions struct {
 	dryRun   bool
 	keep     bool
 	reports  []string
+	selfTest bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -41,41 +42,45 @@ The production backup is not changed. What a restore writes beside it is removed
   weaviate-drill run --backup-id latest --weaviate-version 1.38.12
   weaviate-drill run --dry-run`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := a.config()
-			if err != nil {
-				return err
-			}
-			override(o.backupID, &cfg.Backup.ID)
-			override(o.version, &cfg.Sandbox.Version)
-			o.compare.override(&cfg.Verify)
-			if err := cfg.Validate(); err != nil {
-				return err
-			}
-			if o.dryRun {
-				return a.plan(cfg)
-			}
-			if err := reportable(o.reports); err != nil {
-				return err
-			}
-			events := a.jobEvents()
-			show := func(now drill.Progress) {
-				a.progress.show(now)
-				events.show(now)
-			}
-			record, err := drill.Run(c.Context(), cfg, drill.Options{Tool: tool(), KeepOnFailure: o.keep, Progress: show, Log: a.log})
-			events.end(record, err)
-			return a.finish(record, err, o.reports)
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return a.run(c, o) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of an existing backup to drill, \"latest\", or \"new\"")
 	flags.StringVar(&o.version, "weaviate-version", "", "restore into Weaviate `version` instead of the backup's own: the drill of an upgrade")
 	o.compare.add(c, verify.LevelCatalogue)
+	flags.BoolVar(&o.selfTest, "selftest", false, "at the end, damage the restored copy on purpose and require that it is noticed")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be done and which permissions it needs, and change nothing")
 	flags.BoolVar(&o.keep, "keep-on-failure", false, "leave the sandbox up when the drill does not pass; it holds production data")
 	flags.StringArrayVar(&o.reports, "report", nil, "also write the report to `file`: "+extensionList()+" (may be repeated)")
 	return c
+}
+
+func (a *app) run(c *cobra.Command, o runOptions) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	override(o.backupID, &cfg.Backup.ID)
+	override(o.version, &cfg.Sandbox.Version)
+	o.compare.override(&cfg.Verify)
+	override(o.selfTest, &cfg.Verify.SelfTest)
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	if o.dryRun {
+		return a.plan(cfg)
+	}
+	if err := reportable(o.reports); err != nil {
+		return err
+	}
+	events := a.jobEvents()
+	show := func(now drill.Progress) {
+		a.progress.show(now)
+		events.show(now)
+	}
+	record, err := drill.Run(c.Context(), cfg, drill.Options{Tool: tool(), KeepOnFailure: o.keep, Progress: show, Log: a.log})
+	events.end(record, err)
+	return a.finish(record, err, o.reports)
 }
 
 // comparisonFlags are those of the commands that compare.

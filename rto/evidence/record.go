@@ -80,6 +80,7 @@ type Record struct {
 	Restore      *backup.RestoreResult   `json:"restore,omitempty"`
 	Verification *verify.Result          `json:"verification,omitempty"`
 	Checks       []verify.CheckResult    `json:"checks,omitempty"` // the user's own
+	SelfTest     *verify.SelfTest        `json:"selfTest,omitempty"`
 	Tracer       *tracer.Result          `json:"tracer,omitempty"`
 
 	Timeline   rto.Timeline    `json:"timeline"`

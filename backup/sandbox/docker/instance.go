@@ -108,6 +108,9 @@ func (i *instance) lastWords(ctx context.Context, n node) string {
 	return strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", " | ")
 }
 
+// Disposable says that the containers and their volumes are this drill's alone.
+func (i *instance) Disposable() {}
+
 func (i *instance) Describe() string {
 	return fmt.Sprintf(`Weaviate at %s in %s: "docker inspect" shows its API key; remove it with "weaviate-drill gc", or by the label %s=%s`,
 		i.Endpoint().URL, words(i.containers()), LabelDrill, i.drillID)

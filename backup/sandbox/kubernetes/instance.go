@@ -53,6 +53,9 @@ func (i *Instance) Notes() []string {
 // Endpoint is the first node: a port on the loopback that is forwarded through the API server, or, in the cluster, the name of its pod.
 func (i *Instance) Endpoint() weaviate.Endpoint { return i.endpoint }
 
+// Disposable says that the namespace and all in it are this drill's alone.
+func (i *Instance) Disposable() {}
+
 // Describe names the namespace and how to get at the API key.
 func (i *Instance) Describe() string {
 	return fmt.Sprintf(`Weaviate in namespace %s: "kubectl -n %s port-forward pod/%s %d" reaches it, the secret %s there holds its API key; remove it with "weaviate-drill gc" or "kubectl delete namespace %s"`,

@@ -143,6 +143,9 @@ func (i *instance) Down(ctx context.Context) error {
 	}
 }
 
+// Disposable says that the processes and their folder are this drill's alone.
+func (i *instance) Disposable() {}
+
 func (i *instance) Describe() string {
 	if !i.outlives {
 		return fmt.Sprintf("Weaviate at %s (%s), which ends with this program; its data and logs then stay in %s", i.Endpoint().URL, i.pids(), i.dir)
