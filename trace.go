@@ -64,7 +64,7 @@ func (r *run) trace(ctx context.Context) (err error) {
 	if r.tracer, err = tracer.Create(ctx, r.source, o); err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
-	r.note("collection %s was made on the source for tracer objects, whatever backup.include says is part of the backup, and was removed when that was made", r.traced)
+	r.note("collection %s was made on the source for tracer objects; it is in the backup, whatever backup.include says", r.traced)
 	r.tracer.Start(ctx)
 	return nil
 }

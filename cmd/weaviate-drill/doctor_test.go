@@ -19,6 +19,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/rto/report"
+	"github.com/weaviate-drill/weaviate-drill/verify/tracer"
 )
 
 // examined runs the doctor with environment variables added, holds its status against what is wanted, and returns what it found. Its table must say the same.
@@ -286,6 +287,21 @@ func TestDoctorNamesThePermission(t *testing.T) {
 	t.Run("for one collection", func(t *testing.T) {
 		bad := examine(t, evidence.NotCarriedOut, "for_one", all("Article"), map[string]string{})
 		if len(bad) != len(all("*")) || !strings.Contains(bad[0].Remedy, "backup.include") {
+			t.Errorf("%+v", bad)
+		}
+	})
+	t.Run("for tracers", func(t *testing.T) {
+		sections := map[string]string{"backup": "\n  include: [Article]", "tracer": "\n  enabled: true"}
+		scoped := append(all("Article"), all(tracerCollection)...)
+		bad := examine(t, evidence.NotCarriedOut, "no_tracers", scoped, sections)
+		var names []string
+		for _, n := range bad {
+			names = append(names, n.Name)
+		}
+		if want := []string{"create_collections", "delete_collections", "create_tenants", "create_data"}; len(bad) != len(want) || strings.Join(names, ",") != strings.Join(want, " on collection "+tracerCollection+",")+" on collection "+tracerCollection {
+			t.Errorf("%+v", bad)
+		}
+		if bad := examine(t, evidence.Passed, "tracers", append(scoped, tracer.Permissions(tracerCollection)...), sections); len(bad) > 0 {
 			t.Errorf("%+v", bad)
 		}
 	})

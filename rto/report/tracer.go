@@ -115,7 +115,10 @@ func tracerLine(t *tracer.Result) string {
 		return line + "When they were captured is not known."
 	}
 	if t.Failure() == "" {
-		line += fmt.Sprintf("Every shard has what was written up to %s, the last one %s more. ", exactly(t.CapturePoint), rto.Human(t.Skew))
+		line += fmt.Sprintf("All that was written up to %s came back. ", exactly(t.CapturePoint))
+		if len(t.Shards) > 1 {
+			line += fmt.Sprintf("The last shard was captured %s after the first. ", rto.Human(t.Skew))
+		}
 	}
 	if behind := max(t.Ahead[1], -t.Ahead[0]); behind > t.ClockSkew {
 		line += fmt.Sprintf("The clocks of the source and the tool are up to %s apart, and so is the RPO. ", rto.Human(behind))
