@@ -32,6 +32,8 @@ var statuses = []struct {
 	{errUnrestorable, evidence.DataFailed},
 	{verify.ErrEmpty, evidence.Inconclusive}, // before ErrNoAnswer, which it also is
 	{verify.ErrNoAnswer, evidence.DataFailed},
+	{verify.ErrOther, evidence.Usage},
+	{verify.ErrNoPlan, evidence.Usage},
 	{backup.ErrNoSuchBackup, evidence.Usage},
 	{sandbox.ErrVersion, evidence.Usage},
 	{sandbox.ErrModule, evidence.Usage},

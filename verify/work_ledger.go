@@ -114,10 +114,8 @@ type work struct {
 	settled     bool   // the ledger has it
 	done        []bool // by item, before this process
 
-	mu      sync.Mutex // of what follows
-	waiting []finished
-	began   time.Time
-	kept    time.Time // when a batch was last written
+	mu      sync.Mutex
+	waiting []finished // to be kept
 }
 
 // results are some finished items.
@@ -142,8 +140,7 @@ func (c *comparison) prepare(ctx context.Context, part, parts int) ([]*part, err
 	if c.Ledger == nil || !c.Level.AtLeast(LevelFull) {
 		return c.structure(ctx)
 	}
-	now := time.Now()
-	c.work = &work{ledger: c.Ledger, part: part, parts: parts, began: now, kept: now}
+	c.work = &work{ledger: c.Ledger, part: part, parts: parts}
 	terms, err := c.terms(ctx, parts)
 	if err != nil {
 		return nil, err
@@ -271,7 +268,8 @@ func (c *comparison) resume(ctx context.Context, parts []*part) error {
 	for i := range w.mine(items(parts)) {
 		c.total += i.expects()
 	}
-	return c.Ledger.Kept(ctx, func(raw []byte) error {
+	before := 0
+	err := c.Ledger.Kept(ctx, func(raw []byte) error {
 		var b results
 		if err := json.Unmarshal(raw, &b); err != nil || b.Plan != plan {
 			c.Log.Warn("a batch of results is damaged or of another comparison, and its items are compared again", "error", err)
@@ -282,11 +280,14 @@ func (c *comparison) resume(ctx context.Context, parts []*part) error {
 				continue
 			}
 			w.done[f.Item] = true
+			before++
 			c.take(of[f.Item], &f.outcome)
 			c.advance(f.SourceSeen)
 		}
 		return nil
 	})
+	c.Log.Info("a comparison goes on", "pieces", len(of), "done", before, "objects", c.done)
+	return err
 }
 
 func (w *work) isMine(number int) bool { return w.part < 0 || number%w.parts == w.part }
@@ -317,64 +318,87 @@ func (w *work) undone(all iter.Seq[item]) iter.Seq[item] {
 const (
 	keepEvery = time.Second
 	keepShare = 50
+	keepTime  = 30 * time.Second // for one batch; also for the last, when the comparison has been interrupted
 )
 
-// keep notes a result, and writes what is noted when it is time to.
-func (w *work) keep(ctx context.Context, number int, o *outcome) error {
+// compareKept judges every object of the items that are not done. What it leaves behind when it fails can be resumed.
+func (c *comparison) compareKept(ctx context.Context, parts []*part) error {
+	w := c.work
+	working, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := w.writeOften(writing); err != nil {
+			fail(err)
+		}
+	})
+	err := c.each(working, w.undone(items(parts)), func(ctx context.Context, i item) error {
+		o, err := c.judgeItem(ctx, i)
+		if err == nil {
+			c.take(i.part, o)
+			w.note(i.number, o)
+		}
+		return err
+	})
+	stop()
+	writer.Wait()
+	if err == nil && !w.settled {
+		return nil // it was over before there was a need
+	}
+	unkept := w.write(ctx)
+	if err == nil {
+		return unkept
+	}
+	if unkept != nil {
+		c.Log.Warn("what was compared last could not be kept", "error", unkept)
+	}
+	return err
+}
+
+func (w *work) note(number int, o *outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waiting = append(w.waiting, finished{number, *o})
-	if time.Since(w.kept) < max(keepEvery, time.Since(w.began)/keepShare) {
-		return nil
-	}
-	return w.write(ctx)
 }
 
-// flush writes what is noted. It does so also when ctx has ended, and then takes a few seconds at most.
-func (w *work) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+// writeOften writes what is noted, until ctx ends.
+func (w *work) writeOften(ctx context.Context) error {
+	for began := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(keepEvery, time.Since(began)/keepShare)):
+		}
+		if err := w.write(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// write writes what is noted, also when ctx has ended. It is called by one goroutine at a time.
+func (w *work) write(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
 	defer cancel()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.write(ctx)
-}
-
-// write needs the lock.
-func (w *work) write(ctx context.Context) error {
+	waiting := w.waiting
+	w.waiting = nil
+	w.mu.Unlock()
+	if len(waiting) == 0 {
+		return nil
+	}
 	if !w.settled {
 		if _, err := w.ledger.Settle(ctx, w.plan); err != nil {
 			return err
 		}
 		w.settled = true
 	}
-	if len(w.waiting) == 0 {
-		return nil
-	}
-	raw, err := json.Marshal(results{digest(w.plan), w.waiting})
-	if err == nil {
-		err = w.ledger.Keep(ctx, raw)
-	}
+	raw, err := json.Marshal(results{digest(w.plan), waiting})
 	if err != nil {
 		return err
 	}
-	w.waiting, w.kept = nil, time.Now()
-	return nil
-}
-
-// compareKept judges every object of the items that are not done. What it leaves behind when it fails can be resumed.
-func (c *comparison) compareKept(ctx context.Context, parts []*part) error {
-	err := c.each(ctx, c.work.undone(items(parts)), func(ctx context.Context, i item) error {
-		o, err := c.judgeItem(ctx, i)
-		if err != nil {
-			return err
-		}
-		c.take(i.part, o)
-		return c.work.keep(ctx, i.number, o)
-	})
-	if err == nil && !c.work.settled {
-		return nil // it was over before there was a need
-	}
-	return errors.Join(err, c.work.flush(ctx))
+	return w.ledger.Keep(ctx, raw)
 }
 
 // Share does one of so many shares of a comparison, numbered from 0, and keeps the results in o.Ledger; Reduce makes the whole of them. Shares may run at the same time, each of them any number of times: what

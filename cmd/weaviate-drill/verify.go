@@ -18,6 +18,7 @@ type verifyOptions struct {
 	backupID     string
 	capturePoint string
 	compare      comparisonFlags
+	work         workFlags
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -27,10 +28,16 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: `Compares a restored Weaviate (sandbox.external in the configuration) with the source, and says of every difference
 whether writes after the backup explain it. The capture point comes from the backup (--backup-id) or is given; without
 one, both sides must be the same. The source is only read. Inactive tenants of the restored side are activated. The
-checks of the configuration (verify.checks) are asked of the restored side.`,
+checks of the configuration (verify.checks) are asked of the restored side.
+
+At level full and above, what was compared is kept in the evidence until the result is told: after a crash or an
+interruption --resume goes on. Parts (--parts) run on as many machines, keep what they did, and end with status 0
+whatever they found; --reduce makes the result of them.`,
 		Example: `  weaviate-drill verify --backup-id latest
   weaviate-drill verify --capture-point 2026-11-24T03:00:00Z --level counts
-  weaviate-drill verify                  # two Weaviates that nobody writes to`,
+  weaviate-drill verify                  # two Weaviates that nobody writes to
+  weaviate-drill verify --resume         # the same command again, after it was broken off
+  weaviate-drill verify --comparison c1 --parts 3 --part 0   # a third of the work; then --comparison c1 --reduce`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.verify(c, o) },
 	}
@@ -38,6 +45,7 @@ checks of the configuration (verify.checks) are asked of the restored side.`,
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of the backup that was restored, or \"latest\"")
 	flags.StringVar(&o.capturePoint, "capture-point", "", "the `instant` whose writes were restored (RFC 3339)")
 	o.compare.add(c, verify.LevelStructure)
+	o.work.add(c)
 	c.MarkFlagsMutuallyExclusive("backup-id", "capture-point")
 	return c
 }
@@ -61,6 +69,9 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 	if level := cfg.Verify.Level; !level.Restores() {
 		return fmt.Errorf("%w: verify.level: %s compares nothing: give --level one of %s, or look at a backup by weaviate-drill backup check", drill.ErrConfig, level, verify.LevelNames(verify.LevelStructure))
 	}
+	if err := o.work.check(c, cfg.Verify.Level); err != nil {
+		return err
+	}
 	options := cfg.VerifyOptions()
 	if options.CapturePoint, err = o.captured(); err != nil {
 		return err
@@ -78,7 +89,7 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 		if err != nil {
 			return err
 		}
-		options.CapturePoint, options.BackupEnd = d.StartedAt, d.CompletedAt
+		options.Backup, options.CapturePoint, options.BackupEnd = id, d.StartedAt, d.CompletedAt
 		if options.Included, options.Excluded, err = cfg.Chosen(d.Collections()); err != nil {
 			return err
 		}
@@ -97,8 +108,8 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 	options.Progress = func(done, total int64) {
 		a.progress.show(drill.Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
 	}
-	result, err := verify.Compare(c.Context(), source, restored, options)
-	if err != nil {
+	result, done, err := a.compare(c.Context(), o.work, cfg, source, restored, options)
+	if err != nil || result == nil {
 		return err
 	}
 	checks, err := verify.RunChecks(c.Context(), restored, cfg.OwnChecks())
@@ -109,6 +120,7 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 	if err := report.Comparison(a.stdout, form, result, checks, a.look()); err != nil {
 		return err
 	}
+	done()
 	status := evidence.Passed
 	switch result.Outcome() {
 	case verify.Failed:
