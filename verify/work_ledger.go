@@ -80,6 +80,9 @@ type plan struct {
 
 const planSchema = "weaviate-drill/comparison/v1"
 
+// maxParts bounds what a damaged plan can make of memory; it is far more than machines share a comparison.
+const maxParts = 1 << 20
+
 // planned is a part as a plan holds it.
 type planned struct {
 	Collection    string  `json:"collection"`
@@ -218,7 +221,7 @@ func (c *comparison) planOf(parts []*part, t terms) ([]byte, error) {
 // load takes the place of structure: it puts the comparison where a plan and the results that are kept left it.
 func (c *comparison) load(ctx context.Context, raw []byte, t terms) ([]*part, error) {
 	var p plan
-	if err := json.Unmarshal(raw, &p); err != nil || p.Schema != planSchema || p.Result == nil {
+	if err := json.Unmarshal(raw, &p); err != nil || p.Schema != planSchema || p.Result == nil || p.Terms.Parts < 1 || p.Terms.Parts > maxParts {
 		return nil, fmt.Errorf("verify: the plan that is kept of the comparison is in form %q or damaged (%v): begin a new comparison", p.Schema, err)
 	}
 	if t.Parts == 0 { // of whatever number
@@ -404,8 +407,8 @@ func (w *work) write(ctx context.Context) error {
 // Share does one of so many shares of a comparison, numbered from 0, and keeps the results in o.Ledger; Reduce makes the whole of them. Shares may run at the same time, each of them any number of times: what
 // is done is not done again. MaxRate is divided among them. It looks at the objects and nothing else; the comparison is planned by the first that comes.
 func Share(ctx context.Context, source, restored *weaviate.Conn, o Options, part, parts int) (*Shared, error) {
-	if part < 0 || part >= parts {
-		return nil, fmt.Errorf("verify: there is no part %d of %d: parts are numbered from 0", part, parts)
+	if part < 0 || part >= parts || parts > maxParts {
+		return nil, fmt.Errorf("verify: there is no part %d of %d: parts are numbered from 0, and at most %d", part, parts, maxParts)
 	}
 	if err := o.splits(); err != nil {
 		return nil, err

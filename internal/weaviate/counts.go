@@ -27,7 +27,7 @@ func (c *Conn) count(ctx context.Context, req *pb.AggregateRequest) (int64, erro
 			return err
 		}
 		single := reply.GetSingleResult()
-		if single == nil || single.ObjectsCount == nil {
+		if single == nil || single.ObjectsCount == nil || *single.ObjectsCount < 0 {
 			return fmt.Errorf("%w: the answer has no count", ErrServer)
 		}
 		n = single.GetObjectsCount()

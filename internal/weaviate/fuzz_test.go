@@ -276,6 +276,12 @@ func FuzzSearchReply(f *testing.F) {
 // FuzzAggregateReply: a count is a number of objects, or an error.
 func FuzzAggregateReply(f *testing.F) {
 	addSeeds(f, "aggregate.pb", func(raw []byte) { f.Add(raw) })
+	fewer := int64(-1)
+	negative, err := proto.Marshal(&pb.AggregateReply{Result: &pb.AggregateReply_SingleResult{SingleResult: &pb.AggregateReply_Single{ObjectsCount: &fewer}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(negative)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var reply pb.AggregateReply
 		if proto.Unmarshal(raw, &reply) != nil {
