@@ -103,6 +103,9 @@ func (x *indexer) judgePart(ctx context.Context, p *part, probes []Probe) error 
 
 // unread notes that a part cannot be read, which the comparison of objects has judged, and ends the work when nothing can.
 func (x *indexer) unread(p *part, err error) error {
+	if err == nil {
+		return nil
+	}
 	if fatal(err) {
 		return &sideError{"restored", err}
 	}

@@ -256,6 +256,21 @@ func TestIndexes(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
+	// A filter by id goes through another index than a read by id, so it cannot take the place of that.
+	if n, err := restored.CountWhere(t.Context(), "Keys", "", weaviate.HasID(uuid.MustParse(id("Keys", 42)))); err != nil || n != 1 {
+		t.Errorf("%d objects, %v", n, err)
+	}
+
+	// What was so on the source is no fault of the restore, but for an object that its id does not find.
+	r = compare(t, restored, restored, Options{Level: LevelIndex, Seed: 7, Index: IndexOptions{Sample: 100, Probes: 10, Values: 1}})
+	mustComplain(t, r.Index, "Keys: id")
+	for _, want := range []string{
+		`Emptied, vector "": 100 objects cannot be reached by their own vectors, on the source as little`, `Emptied, vector "": recall is 0.000, and 0.000 on the source`, "Words: filter count is null", "Words: keyword",
+	} {
+		if !slices.ContainsFunc(r.Index.Notes, func(n string) bool { return strings.HasPrefix(n, want) }) {
+			t.Errorf("no note %q in %q", want, r.Index.Notes)
+		}
+	}
 }
 
 // lossy is about two indexes that Weaviate 1.38.5 does not bring back whole: that of places, whose files no backup lists (adapters/repos/db/shard_backup.go, ListBackupFiles), and MUVERA. It judges them from

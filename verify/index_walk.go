@@ -92,28 +92,33 @@ func (x *indexer) walk(ctx context.Context, collection weaviate.Collection, draw
 	group.SetLimit(x.Concurrency)
 	for p, ids := range of {
 		slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-		whole := int64(len(ids)) == p.restoredCount
+		inPages := int64(len(ids))*dense >= p.restoredCount
 		for some := range slices.Chunk(ids, 64) {
-			group.Go(func() error { return x.walkSome(ctx, p, some, whole, indexes) })
+			group.Go(func() error { return x.walkSome(ctx, p, some, inPages, indexes) })
 		}
 	}
 	return group.Wait()
 }
 
-// walkSome takes the objects as the enumeration gives them over REST, since they are held against what REST gives by id. whole says that there are no others between them.
-func (x *indexer) walkSome(ctx context.Context, p *part, ids []uuid.UUID, whole bool, indexes map[string]vectorIndex) error {
-	if whole {
-		scan := x.restored.Scan(weaviate.Range{Collection: p.collection, Tenant: p.tenant, From: ids[0], To: weaviate.Next(ids[len(ids)-1]), Expect: int64(len(ids)), REST: true})
+// walkSome takes the objects as the enumeration gives them over REST, since they are held against what REST gives by id: one by one, or in pages with whatever lies between them.
+func (x *indexer) walkSome(ctx context.Context, p *part, ids []uuid.UUID, inPages bool, indexes map[string]vectorIndex) error {
+	if inPages {
+		scan := x.restored.Scan(weaviate.Range{Collection: p.collection, Tenant: p.tenant, From: ids[0], To: weaviate.Next(ids[len(ids)-1]), REST: true})
+		next := 0
 		var failed error
 		err := eachObject(ctx, scan, func(o *weaviate.Object) {
-			if failed == nil {
+			if failed == nil && next < len(ids) && o.ID == ids[next] {
+				next++
 				failed = x.walkOne(ctx, p, o, indexes)
 			}
 		})
-		if err != nil {
-			return x.unread(p, err)
+		if failed != nil {
+			return failed
 		}
-		return failed
+		if err == nil && next < len(ids) {
+			x.unknown("%s: the enumeration gave %s, and did not when it was asked once more", p.where(), ids[next])
+		}
+		return x.unread(p, err)
 	}
 	for _, id := range ids {
 		o, err := readOne(ctx, x.restored, p, id, true)
