@@ -45,6 +45,7 @@ func (r *run) watch(ctx context.Context) (w watched, err error) {
 		return w, err
 	}
 	w.began = time.Now()
+	r.Progress(Progress{Phase: rto.Backup, Detail: fmt.Sprintf("see for %s how fast the source answers without a backup", r.config.Backup.Baseline)})
 	select {
 	case <-ctx.Done():
 		w.reads.Stop()
@@ -101,6 +102,9 @@ func (r *run) unwatch(ctx context.Context, w watched, made backup.CreateResult) 
 				list = append(list, backup.Probe(s))
 			}
 			writes = append(writes, list)
+		}
+		if last := r.tracer.Ended(); last.Before(ended) { // the limit was reached, and that none came later is no gap
+			ended = last
 		}
 		r.impact.Writes = backup.Split("tracers", writes, w.began, made.Posted, ended)
 	}

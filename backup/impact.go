@@ -116,7 +116,7 @@ const (
 	readTimeout = 30 * time.Second
 )
 
-// Reads are reads of one object, four a second, for as long as they run. They keep 56 bytes of each.
+// Reads are reads of one object, four a second, for as long as they run. They keep 48 bytes of each.
 type Reads struct {
 	What   string // is read; "" when no shard can be read
 	probes []Probe

@@ -56,6 +56,14 @@ func TestTracers(t *testing.T) {
 		}
 	}
 
+	// A backup that builds on it has tracers of its own.
+	next := newSite(t, map[string]string{"backup": "\n  include: [Article]\n  incremental_base: " + r.Backup.ID, "tracer": "\n  enabled: true"})
+	next.do(t, "run", "--dry-run").wants(t, evidence.Passed, "write 10 tracers a second to each node around it, to collection "+tracerCollection, "delete_collections")
+	next.do(t, "run").wants(t, evidence.Passed)
+	if r := next.record(t); r.Tracer == nil || r.Tracer.Failure()+r.Tracer.Unknown() != "" || len(r.Backup.Chain) != 1 {
+		t.Errorf("%+v, chain %v", r.Tracer, r.Backup.Chain)
+	}
+	// What an older backup brings along is nobody's concern.
 	again := newSite(t, map[string]string{"backup": "\n  include: [Article]\n  id: " + r.Backup.ID, "tracer": "\n  enabled: true"})
 	again.do(t, "run").wants(t, evidence.Passed, tracerCollection+" holds tracer objects of a drill and is not compared")
 	if second := again.record(t); second.Tracer != nil || second.Backup.Impact != nil {

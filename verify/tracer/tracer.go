@@ -86,7 +86,7 @@ type Tracer struct {
 	Options
 	conn   *weaviate.Conn
 	began  time.Time
-	ended  time.Time
+	ended  time.Time // of the writing
 	shards []*shard
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
@@ -199,6 +199,7 @@ func (t *Tracer) addShards(ctx context.Context, n int) error {
 // Start begins to write. It ends with Stop, with ctx or with the limit.
 func (t *Tracer) Start(ctx context.Context) {
 	ctx, t.stop = context.WithTimeout(ctx, t.Limit)
+	t.ended, _ = ctx.Deadline()
 	for _, s := range t.shards {
 		t.wg.Go(func() {
 			tick := time.NewTicker(time.Second / time.Duration(t.Rate))
@@ -220,8 +221,13 @@ func (t *Tracer) Start(ctx context.Context) {
 func (t *Tracer) Stop() {
 	t.stop()
 	t.wg.Wait()
-	t.ended = time.Now()
+	if now := time.Now(); now.Before(t.ended) {
+		t.ended = now
+	}
 }
+
+// Ended is when the writing ended: at Stop, or when the limit was reached. It is called after Stop.
+func (t *Tracer) Ended() time.Time { return t.ended }
 
 // write writes the next object of a shard, to all its replicas, and waits for the answer, so that all that came before is known when the next is sent.
 func (t *Tracer) write(ctx context.Context, s *shard) {

@@ -168,6 +168,29 @@ func TestUnacknowledged(t *testing.T) {
 	}
 }
 
+// The limit ends the writing, and so bounds what is kept of it.
+func TestLimit(t *testing.T) {
+	w, _ := servertest.Source(t)
+	conn := servertest.Dial(t, w)
+	o := options(50)
+	o.Limit = 400 * time.Millisecond
+	tr, err := tracer.Create(t.Context(), conn, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { remove(t, conn) })
+	began := time.Now()
+	tr.Start(t.Context())
+	time.Sleep(time.Second)
+	tr.Stop()
+	if n := len(tr.Samples()[0]); n < 5 || n > 22 {
+		t.Errorf("%d writes in 400 ms at 50 a second", n)
+	}
+	if took := tr.Ended().Sub(began); took < o.Limit || took > o.Limit+100*time.Millisecond {
+		t.Errorf("ended after %s", took)
+	}
+}
+
 // Only ever a collection that the drill itself made is removed.
 func TestTaken(t *testing.T) {
 	w, _ := servertest.Source(t)
