@@ -40,6 +40,8 @@ type Options struct {
 	// Roles and Users were restored too, and are compared. A backup holds them as they were at BackupEnd, its end; zero: that is not known.
 	Roles, Users bool
 	BackupEnd    time.Time
+	// Before and After are fingerprints of the source from before and after the backup was made; nil: there is none. What they tell is in RangeCounts.
+	Before, After *Fingerprint
 	// NodeMapping maps names of source nodes to those of the restored side where they differ.
 	NodeMapping map[string]string
 	// Progress, when set, is told how many of the source's objects are done; calls do not overlap. The total is an estimate while the source is being written to.
@@ -95,6 +97,7 @@ type comparison struct {
 	source, restored *weaviate.Conn
 	versions         [2]string // of the two Weaviates
 	rules            rules
+	past             *past         // nil: there are no fingerprints
 	limiter          *rate.Limiter // of the source; nil: none
 
 	mu      sync.Mutex
@@ -145,9 +148,8 @@ func newComparison(source, restored *weaviate.Conn, o Options, processes int) (*
 	o.MaxRate /= float64(processes)
 	c := &comparison{
 		Options: o, asGiven: o, source: source, restored: restored, rules: newRules(o.CapturePoint, o.ClockSkew), byName: map[string]*Collection{}, absent: map[string]*part{},
-		result: &Result{Level: o.Level, CapturePoint: o.CapturePoint, ClockSkew: o.ClockSkew},
+		result: &Result{Level: o.Level, CapturePoint: o.CapturePoint, ClockSkew: o.ClockSkew}, past: newPast(o), limiter: limiter(o.MaxRate),
 	}
-	c.limiter = limiter(o.MaxRate)
 	c.asGiven.Seed = seed
 	return c, nil
 }
@@ -167,6 +169,11 @@ func (c *comparison) finish(ctx context.Context, parts []*part, began time.Time)
 			return nil, err
 		}
 	}
+	return c.arrange(began), nil
+}
+
+// arrange brings the result into order.
+func (c *comparison) arrange(began time.Time) *Result {
 	r := c.result
 	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
 		r.Collections = append(r.Collections, *c.byName[name])
@@ -189,7 +196,7 @@ func (c *comparison) finish(ctx context.Context, parts []*part, began time.Time)
 		}
 	}
 	r.Duration = time.Since(began)
-	return r, nil
+	return r
 }
 
 // differ notes a difference outside the objects.

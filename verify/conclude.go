@@ -8,6 +8,8 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
+const ruleMiscounted = "the restored side counts other objects than it can enumerate, though nothing writes to it: its storage is damaged"
+
 // conclude sums up the parts and holds what was read against the exact counts.
 func (c *comparison) conclude(ctx context.Context, parts []*part) error {
 	for _, p := range parts {
@@ -18,6 +20,7 @@ func (c *comparison) conclude(ctx context.Context, parts []*part) error {
 	}
 	for _, p := range parts {
 		if !p.onSource {
+			c.concludeAlone(p)
 			continue
 		}
 		if absent := c.absent[p.collection]; absent != nil {
@@ -81,7 +84,7 @@ func (c *comparison) concludePart(ctx context.Context, p *part) error {
 	}
 	if p.resSeen != p.restoredCount {
 		c.differ("count", where, fmt.Sprint(p.sourceCount), fmt.Sprintf("counted %d, read %d", p.restoredCount, p.resSeen), Corrupt,
-			"the restored side counts other objects than it can enumerate, though nothing writes to it: its storage is damaged")
+			ruleMiscounted)
 	}
 	if p.sourceSeen == p.sourceCount || p.verdicts.Drift+p.verdicts.Unverifiable > 0 {
 		return nil
@@ -104,6 +107,12 @@ func (c *comparison) concludePart(ctx context.Context, p *part) error {
 // concludeCounts judges two counts when no objects were read. Counts carry no time, so a difference is only certain when the oldest of a few source objects is older than the
 // capture point while nothing at all came back.
 func (c *comparison) concludeCounts(ctx context.Context, p *part) error {
+	if r := p.past.count(p.restoredCount); r.verdict != Unverifiable {
+		if p.sourceCount != p.restoredCount || r.verdict != Drift {
+			c.differ("count", p.where(), fmt.Sprint(p.sourceCount), fmt.Sprint(p.restoredCount), r.verdict, r.rule)
+		}
+		return nil
+	}
 	if p.sourceCount == p.restoredCount {
 		return nil
 	}

@@ -106,12 +106,13 @@ func rangeOf(id uuid.UUID, prefix int) int {
 	return int(binary.BigEndian.Uint64(id[:8]) >> (64 - prefix)) // a shift by 64 gives 0
 }
 
-func (p *FingerprintPart) at(index int) (FingerprintRange, bool) {
+// at is the range of a number, empty when it is not listed.
+func (p *FingerprintPart) at(index int) (r FingerprintRange) {
 	i, there := slices.BinarySearchFunc(p.Ranges, index, func(r FingerprintRange, index int) int { return cmp.Compare(r.Index, index) })
-	if !there {
-		return FingerprintRange{}, false
+	if there {
+		r = p.Ranges[i]
 	}
-	return p.Ranges[i], true
+	return r
 }
 
 // coarse gives the totals of all ranges that so many leading bits number, which must not be more than the part has.
@@ -147,8 +148,7 @@ func (p *FingerprintPart) listed() bool {
 
 // has says whether an object of that id and digest is listed. One that is not may be taken for one that is, once in 4 billion times the objects of its range.
 func (p *FingerprintPart) has(id uuid.UUID, d Digest) bool {
-	r, _ := p.at(rangeOf(id, p.Prefix))
-	m := r.Members
+	m := p.at(rangeOf(id, p.Prefix)).Members
 	i := sort.Search(len(m)/memberBytes, func(i int) bool { return binary.BigEndian.Uint32(m[i*memberBytes:]) >= member(d) })
 	return i < len(m)/memberBytes && binary.BigEndian.Uint32(m[i*memberBytes:]) == member(d)
 }

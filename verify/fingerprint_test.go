@@ -91,7 +91,7 @@ func TestFingerprint(t *testing.T) {
 			if !article.has(o.ID, d) {
 				t.Errorf("object %s is not listed", o.ID)
 			}
-			r, _ := article.at(rangeOf(o.ID, article.Prefix))
+			r := article.at(rangeOf(o.ID, article.Prefix))
 			if o.Updated < r.Oldest || o.Updated > r.Newest {
 				t.Errorf("object %s, written at %d, is in a range from %d to %d", o.ID, o.Updated, r.Oldest, r.Newest)
 			}

@@ -74,20 +74,23 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 }
 
 // add counts one verdict.
-func (v *Verdicts) add(verdict Verdict) {
+func (v *Verdicts) add(verdict Verdict) { *v.of(verdict)++ }
+
+// of is the count of a verdict.
+func (v *Verdicts) of(verdict Verdict) *int64 {
 	switch verdict {
 	case Match:
-		v.Match++
+		return &v.Match
 	case Drift:
-		v.Drift++
+		return &v.Drift
 	case Lost:
-		v.Lost++
+		return &v.Lost
 	case Corrupt:
-		v.Corrupt++
+		return &v.Corrupt
 	case Unexpected:
-		v.Unexpected++
-	case Unverifiable:
-		v.Unverifiable++
+		return &v.Unexpected
+	default:
+		return &v.Unverifiable
 	}
 }
 

@@ -59,6 +59,9 @@ func (c *comparison) counts(ctx context.Context, parts []*part) error {
 		entry.SourceCount += p.sourceCount
 		entry.RestoredCount += p.restoredCount
 		c.total += p.sourceCount
+		if !p.onSource && p.past != nil {
+			c.total += p.restoredCount
+		}
 		c.partial = c.partial || p.incomplete
 	}
 	return nil
@@ -82,7 +85,11 @@ func (c *comparison) compareAll(ctx context.Context, parts []*part) error {
 func (c *comparison) judgeItem(ctx context.Context, i item) (*outcome, error) {
 	return c.compareRange(ctx, i.part, weaviate.Range{From: i.from, To: i.to}, i.ranges, func(t *tally, a, b *weaviate.Object) {
 		t.see(a, b)
-		t.judge(a, b)
+		if i.part.onSource {
+			t.judge(a, b)
+		} else {
+			t.judgeAlone(b)
+		}
 	})
 }
 
@@ -99,16 +106,23 @@ func (c *comparison) compareRange(ctx context.Context, p *part, r weaviate.Range
 		}
 		return conn.Scan(r)
 	}
-	source := side(c.source, p.sourceCount, p.sourceSize)
-	source.Wait = c.throttle
-	var restored pages = none{}
-	restoredBytes := func() int64 { return 0 }
+	var source, restored pages = none{}, none{}
+	bytesRead := func() int64 { return 0 }
+	if p.onSource {
+		s := side(c.source, p.sourceCount, p.sourceSize)
+		s.Wait = c.throttle
+		source, bytesRead = s, func() int64 { return s.Bytes }
+	}
 	if p.onRestored {
-		s := side(c.restored, p.restoredCount, p.restoredSize)
-		restored, restoredBytes = s, func() int64 { return s.Bytes }
+		s, ofSource := side(c.restored, p.restoredCount, p.restoredSize), bytesRead
+		restored, bytesRead = s, func() int64 { return ofSource() + s.Bytes }
+	}
+	if !r.IDs && r.Most == 0 {
+		t.watch = p.past.over(&t, r.From, r.To)
 	}
 	err := merge(ctx, source, restored, func(a, b *weaviate.Object) { each(&t, a, b) })
-	t.Bytes = source.Bytes + restoredBytes()
+	t.watch.end(err == nil)
+	t.Bytes = bytesRead()
 	t.tell()
 	var failed *sideError
 	if errors.As(err, &failed) && !fatal(err) {
@@ -147,7 +161,8 @@ func (c *comparison) throttle(ctx context.Context, objects int) error {
 // tally gathers the verdicts of one range, so that workers seldom meet at the lock.
 type tally struct {
 	*comparison
-	part *part
+	part  *part
+	watch *watch // nil: no fingerprints know the part
 	outcome
 	done      int64 // since the progress was told
 	sinceTold int
@@ -160,6 +175,8 @@ const flushEvery = 4096
 func (t *tally) see(a, b *weaviate.Object) {
 	if a != nil {
 		t.SourceSeen++
+	}
+	if a != nil || !t.part.onSource {
 		t.done++
 	}
 	if b != nil {
@@ -174,7 +191,6 @@ func (t *tally) see(a, b *weaviate.Object) {
 func (t *tally) judge(a, b *weaviate.Object) Verdict {
 	equal := a != nil && b != nil && a.Equal(b)
 	verdict, rule := t.rules.judge(a, b, equal)
-	t.Verdicts.add(verdict)
 	if a != nil {
 		t.SourceRead++
 		t.NewestSource = max(t.NewestSource, a.Updated)
@@ -189,18 +205,38 @@ func (t *tally) judge(a, b *weaviate.Object) Verdict {
 	if a != nil && b != nil {
 		t.Vectors += int64(len(a.Vectors))
 	}
-	switch verdict {
-	case Match:
-	case Drift:
-		if len(t.Drift) < t.MaxDifferences {
-			t.Drift = append(t.Drift, describe(t.part, a, b, verdict, rule))
-		}
-	default:
-		if len(t.Bad) < t.MaxDifferences {
-			t.Bad = append(t.Bad, describe(t.part, a, b, verdict, rule))
-		}
+	r := ruling{verdict, rule}
+	if t.watch != nil && t.watch.see(a, b, r) {
+		return verdict
+	}
+	t.book(r, 1)
+	if verdict != Match && len(*t.listFor(verdict)) < t.MaxDifferences {
+		t.list(describe(t.part, a, b, verdict, rule))
 	}
 	return verdict
+}
+
+// book counts objects of one verdict.
+func (t *tally) book(r ruling, objects int64) {
+	*t.Verdicts.of(r.verdict) += objects
+	if t.Rules == nil {
+		t.Rules = map[string]int64{}
+	}
+	t.Rules[r.rule] += objects
+}
+
+// list keeps an object that did not match, as long as there is room.
+func (t *tally) list(d Difference) {
+	if to := t.listFor(d.Verdict); d.Verdict != Match && len(*to) < t.MaxDifferences {
+		*to = append(*to, d)
+	}
+}
+
+func (t *tally) listFor(v Verdict) *[]Difference {
+	if v == Drift {
+		return &t.Drift
+	}
+	return &t.Bad
 }
 
 func (t *tally) tell() {

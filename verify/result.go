@@ -46,7 +46,7 @@ type Difference struct {
 
 // StructureDifference is one difference outside the objects: schema, alias, tenant, count.
 type StructureDifference struct {
-	Kind     string  `json:"kind"`  // collection, schema, alias, tenant, count, shard, role, permission, assignment, user
+	Kind     string  `json:"kind"`  // collection, schema, alias, tenant, count, shard, range, role, permission, assignment, user
 	Where    string  `json:"where"` // "Article", "Article/tenant-1", "Article.vectorIndexConfig.efConstruction"
 	Source   string  `json:"source"`
 	Restored string  `json:"restored"`
@@ -101,6 +101,8 @@ type Result struct {
 	Differences     []Difference          `json:"differences,omitempty"` // at most Options.MaxDifferences; Verdicts has the totals
 	Access          *AccessCompared       `json:"access,omitempty"`      // nil: roles and users were not compared
 	Verdicts        Verdicts              `json:"verdicts"`
+	Rules           map[string]int64      `json:"rules,omitempty"`  // objects by the reason of their verdict: each is in one
+	Ranges          *RangeCounts          `json:"ranges,omitempty"` // nil: there was no fingerprint of the source
 	VectorsCompared int64                 `json:"vectorsCompared"`
 	BytesRead       int64                 `json:"bytesRead"`
 	// CompletenessHorizon is the latest time t such that every source object last written at or before t came back equal: one millisecond before

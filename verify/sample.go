@@ -74,7 +74,7 @@ func (c *comparison) compareSample(ctx context.Context, parts []*part) error {
 	}
 	s.conclude()
 	c.result.Sampling = s
-	return nil
+	return c.compareAll(ctx, alone(parts))
 }
 
 // compareWhole compares a collection of which the sample would be a large part.

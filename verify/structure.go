@@ -24,9 +24,11 @@ type part struct {
 	sourceSeen, resSeen    int64 // objects that the enumeration gave; under comparison.mu, as the next three
 	sourceRead, resRead    int64 // of them, those that were judged
 	verdicts               Verdicts
-	incomplete             bool   // a range could not be read
-	missing                string // rule for a whole part that was not restored, when it is lost
-	missingKind            string // collection or tenant
+	incomplete             bool      // a range could not be read
+	damaged                int       // ranges that are listed as such
+	past                   *pastPart // what fingerprints of the source hold of it; nil: nothing
+	missing                string    // rule for a whole part that was not restored, when it is lost
+	missingKind            string    // collection or tenant
 	verdictWhenNothingSeen Verdict
 }
 
@@ -111,8 +113,9 @@ func (c *comparison) structure(ctx context.Context) ([]*part, error) {
 		}
 		parts = append(parts, more...)
 	}
-	if !c.Level.AtLeast(LevelCounts) {
-		return parts, nil
+	parts, err = c.remember(ctx, parts)
+	if err != nil || !c.Level.AtLeast(LevelCounts) {
+		return parts, err
 	}
 	return parts, c.counts(ctx, parts)
 }
@@ -179,8 +182,12 @@ func (c *comparison) partsOf(ctx context.Context, a, b weaviate.Collection, onRe
 			if onRestored && !there {
 				c.differ("tenant", p.where(), "COLD", "(missing)", Lost, "on the source, inactive, and not restored")
 			}
-			cold = append(cold, t.Name)
-			continue
+			p.onSource = false
+			if p.past = c.past.of(&p); !there || p.past == nil || !c.Level.AtLeast(LevelCounts) {
+				cold = append(cold, t.Name)
+				continue
+			}
+			// It is held against the fingerprints.
 		default:
 			offloaded = append(offloaded, t.Name)
 			continue

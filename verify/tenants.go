@@ -25,7 +25,13 @@ func batches(parts []*part, most int) iter.Seq[[]*part] {
 
 // countThese counts parts of one collection.
 func (c *comparison) countThese(ctx context.Context, parts []*part) error {
-	err := countOn(ctx, c.source, parts, func(p *part, n int64, err error) {
+	var here, there []*part
+	for _, p := range parts {
+		if p.onSource {
+			here = append(here, p)
+		}
+	}
+	err := countOn(ctx, c.source, here, func(p *part, n int64, err error) {
 		if p.sourceCount = n; err != nil {
 			c.unknown("%s: the source's objects cannot be counted: %v", p.where(), err)
 			p.onSource, p.incomplete = false, true
@@ -34,9 +40,8 @@ func (c *comparison) countThese(ctx context.Context, parts []*part) error {
 	if err != nil {
 		return &sideError{"source", err}
 	}
-	var there []*part
 	for _, p := range parts {
-		if p.onSource && p.onRestored {
+		if p.onRestored && (p.onSource || p.past != nil) {
 			there = append(there, p)
 		}
 	}

@@ -21,15 +21,15 @@ type item struct {
 // expects is about how many objects the source has in it.
 func (i item) expects() int64 { return i.part.sourceCount / i.ranges }
 
-// items lists the work on all parts that are on the source. It follows from the parts and their counts alone.
+// items lists the work on all parts that are on the source or that fingerprints know. It follows from the parts and their counts alone.
 func items(parts []*part) iter.Seq[item] {
 	return func(yield func(item) bool) {
 		n := 0
 		for _, p := range parts {
-			if !p.onSource {
+			if !p.onSource && p.past == nil {
 				continue
 			}
-			ranges := Ranges(max(p.sourceCount, p.restoredCount))
+			ranges := cutInto(p.prefix())
 			for _, r := range ranges {
 				if !yield(item{p, r[0], r[1], int64(len(ranges)), n}) {
 					return
@@ -97,19 +97,22 @@ func each(ctx context.Context, concurrency int, all iter.Seq[item], do func(ctx 
 
 // outcome is what the comparison of some objects of a part came to.
 type outcome struct {
-	SourceSeen     int64        `json:"sourceSeen,omitempty"` // objects that the enumeration gave
-	RestoredSeen   int64        `json:"restoredSeen,omitempty"`
-	SourceRead     int64        `json:"sourceRead,omitempty"` // of them, those that were judged
-	RestoredRead   int64        `json:"restoredRead,omitempty"`
-	Verdicts       Verdicts     `json:"verdicts,omitzero"`
-	Vectors        int64        `json:"vectors,omitempty"`
-	Bytes          int64        `json:"bytes,omitempty"`
-	Oldest         int64        `json:"oldest,omitempty"` // write on the source that is not on the restored side, ms
-	NewestSource   int64        `json:"newestSource,omitempty"`
-	NewestRestored int64        `json:"newestRestored,omitempty"`
-	Bad            []Difference `json:"bad,omitempty"`
-	Drift          []Difference `json:"drift,omitempty"`
-	Unread         *unread      `json:"unread,omitempty"` // why not all objects were seen
+	SourceSeen     int64                 `json:"sourceSeen,omitempty"` // objects that the enumeration gave
+	RestoredSeen   int64                 `json:"restoredSeen,omitempty"`
+	SourceRead     int64                 `json:"sourceRead,omitempty"` // of them, those that were judged
+	RestoredRead   int64                 `json:"restoredRead,omitempty"`
+	Verdicts       Verdicts              `json:"verdicts,omitzero"`
+	Vectors        int64                 `json:"vectors,omitempty"`
+	Bytes          int64                 `json:"bytes,omitempty"`
+	Oldest         int64                 `json:"oldest,omitempty"` // write on the source that is not on the restored side, ms
+	NewestSource   int64                 `json:"newestSource,omitempty"`
+	NewestRestored int64                 `json:"newestRestored,omitempty"`
+	Bad            []Difference          `json:"bad,omitempty"`
+	Drift          []Difference          `json:"drift,omitempty"`
+	Rules          map[string]int64      `json:"rules,omitempty"`
+	Ranges         RangeCounts           `json:"ranges,omitzero"`
+	Damage         []StructureDifference `json:"damage,omitempty"` // ranges that are not as fingerprints have them
+	Unread         *unread               `json:"unread,omitempty"` // why not all objects were seen
 }
 
 // take adds the outcome of one piece of work to the whole. Of its differences it leaves those that may be among the listed.
@@ -127,6 +130,7 @@ func (c *comparison) take(p *part, o *outcome) {
 	}
 	c.newest[0], c.newest[1] = max(c.newest[0], o.NewestSource), max(c.newest[1], o.NewestRestored)
 	o.Bad, o.Drift = c.bad.add(o.Bad, c.MaxDifferences), c.drift.add(o.Drift, c.MaxDifferences)
+	c.remembered(p, o)
 	c.mu.Unlock()
 	if o.Unread != nil {
 		c.unreadable(p, o.Unread)

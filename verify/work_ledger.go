@@ -247,6 +247,7 @@ func (c *comparison) load(ctx context.Context, raw []byte, t terms) ([]*part, er
 	parts := make([]*part, len(p.Parts))
 	for i, x := range p.Parts {
 		parts[i] = restore(x)
+		parts[i].past = c.past.of(parts[i])
 		c.partial = c.partial || x.Incomplete
 	}
 	return parts, c.resume(ctx, parts)
