@@ -3,6 +3,7 @@ package backup
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,7 +64,7 @@ func telling(log io.Reader, words []string) ([]string, error) {
 		if !slices.ContainsFunc(words, tells) || strings.Contains(entry.Msg, context.Canceled.Error()) { // that follows from another failure
 			continue
 		}
-		text := entry.Msg
+		text := cmp.Or(entry.Msg, entry.Action)
 		if entry.Action == "print_stack" {
 			text = "panic in " + panicking(text)
 		}

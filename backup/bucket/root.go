@@ -54,21 +54,30 @@ func rooted(wanted string) func(*s3.Options) {
 	}
 }
 
-// root reads up to the root element and returns its name, empty when there is none. The error is that of r.
+// root reads up to the root element and returns its name, empty when there is none: what is no XML has none. The error is that of r.
 func root(r io.Reader) (string, error) {
-	d := xml.NewDecoder(r)
-	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // whichever it is, the names of elements are ASCII
-	for {
+	in := &failing{Reader: r}
+	for d := xml.NewDecoder(in); ; {
 		token, err := d.Token()
-		var noXML *xml.SyntaxError
-		if errors.Is(err, io.EOF) || errors.As(err, &noXML) {
-			return "", nil
-		}
 		if err != nil {
-			return "", err
+			return "", in.err
 		}
 		if start, ok := token.(xml.StartElement); ok {
 			return start.Name.Local, nil
 		}
 	}
+}
+
+// failing keeps the error of a reader that was not its end: the XML decoder has many errors of its own.
+type failing struct {
+	io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
 }
