@@ -431,6 +431,10 @@ func (r *run) firstAnswer(ctx context.Context) error {
 }
 
 func (r *run) verify(ctx context.Context) error {
+	var err error
+	if r.record.Sandbox.Fidelity, err = r.compareSandbox(ctx); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
 	if err := r.judgeTracers(ctx); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	drill "github.com/weaviate-drill/weaviate-drill"
 	"github.com/weaviate-drill/weaviate-drill/backup"
+	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
 	"github.com/weaviate-drill/weaviate-drill/internal/demo"
 	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
 	"github.com/weaviate-drill/weaviate-drill/rto"
@@ -52,6 +53,9 @@ evidence: {dir: %q}
 	}
 	if record.Status != evidence.Passed || record.Verification.Verdicts.Match != demo.Objects || record.Restore.From != backup.ByCopy || record.Sandbox.Kind != "docker" {
 		t.Errorf("%s: %+v", record.Status, record.Reasons)
+	}
+	if !slices.Contains(record.Sandbox.Fidelity, sandbox.Difference{What: "memory", Sandbox: "limit 2GiB for each node"}) {
+		t.Errorf("what the sandbox has: %+v", record.Sandbox.Fidelity)
 	}
 	if want := []rto.Phase{
 		rto.Preflight, rto.Posture, rto.Backup, rto.Catalogue, rto.Archive, rto.Copy, rto.Provision, rto.Restore, rto.Index, rto.FirstAnswer, rto.Verify, rto.Teardown,

@@ -120,6 +120,11 @@ type (
 	Disposable interface{ Disposable() }
 	// Measured is an Instance that says where the time of Up went.
 	Measured interface{ Steps() []Step }
+	// Likened is an Instance that knows what its nodes are made of, and perhaps the source's: processors, memory, storage, environment. What is equal on both sides is in the list too, so that
+	// what is not in it is known not to be known.
+	Likened interface {
+		Fidelity(ctx context.Context) []Difference
+	}
 	// Noted is an Instance that has something to add to the record when its work is done, such as how it was made and reached.
 	Noted interface{ Notes() []string }
 )
@@ -130,6 +135,22 @@ type Probe struct {
 	Result Result
 	Detail string // one sentence: what was tried and what happened
 }
+
+// Difference is one thing in which a sandbox may be unlike the source. An empty side is not known.
+type Difference struct {
+	What    string `json:"what"`
+	Source  string `json:"source,omitempty"`
+	Sandbox string `json:"sandbox,omitempty"`
+}
+
+// What every sandbox is asked for.
+const (
+	CPU         = "cpu"
+	Memory      = "memory"
+	Storage     = "storage"
+	Environment = "environment" // variables, by name, that the two have not alike
+	Machine     = "machine"     // the make of its processors and disks
+)
 
 // Step is a part of Up.
 type Step struct {

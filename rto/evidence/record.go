@@ -125,6 +125,8 @@ type Sandbox struct {
 	Kept    string   `json:"kept,omitempty"` // where it still is, when it was kept on purpose
 	// Steps are the parts of the phase provision, for kinds that can tell.
 	Steps []sandbox.Step `json:"steps,omitempty"`
+	// Fidelity is in what it is unlike the source, and what of that is not known; nil when it was not looked at.
+	Fidelity []sandbox.Difference `json:"fidelity,omitzero"`
 	// Isolation is what was tried of it, for kinds that can.
 	Isolation []bucket.Finding `json:"isolation,omitempty"`
 }

@@ -21,6 +21,9 @@ func drill(passed bool) *evidence.Record {
 		Schema: evidence.Schema, ID: "drill-20261124-222655-k3f9x2", Tool: evidence.Tool{Version: "v0.1.0", Commit: "6f2c1ab", Go: "go1.26.8"}, Began: began,
 		Source: evidence.Source{URL: "https://weaviate.example.com", Version: "1.38.5", Nodes: []string{"weaviate-0"}, Modules: []string{"backup-s3"}, Collections: []string{"Article", "Customer", "Product"}},
 		Sandbox: evidence.Sandbox{
+			Fidelity: []sandbox.Difference{
+				{What: "cpu", Source: "request 4, limit none", Sandbox: "request 500m, limit none"}, {What: "GOMAXPROCS", Source: "8", Sandbox: "not set"}, {What: "machine"},
+			},
 			Kind: "kubernetes", Version: "1.38.5", Nodes: []string{"weaviate-0"}, Isolation: isolation,
 			Steps: []sandbox.Step{{Name: "create", Took: 210 * time.Millisecond}, {Name: "schedule", Took: 1100 * time.Millisecond}, {Name: "start", Took: 6400 * time.Millisecond, Weaviate: true}, {Name: "reach", Took: 190 * time.Millisecond}},
 		},

@@ -46,6 +46,7 @@ type page struct {
 	Objective  string
 	Steps      []step
 	Ticks      []tick
+	Fidelity   table // in what the sandbox is unlike the source
 	Clock      *step // the recovery, from the first phase of it to the last
 	Posture    string
 	Findings   []bucket.Finding
@@ -126,6 +127,7 @@ func writeHTML(w io.Writer, r *evidence.Record) error {
 		p.Isolated, p.Isolation = findingCounts(r.Sandbox.Isolation), byStatus(r.Sandbox.Isolation)
 	}
 	p.Provision = provisionLine(r.Sandbox.Steps)
+	p.Fidelity = fidelityTable(r.Sandbox.Fidelity)
 	for _, s := range []section{impactSection(impactOf(r)), tracerSection(r)} {
 		if s.title != "" {
 			p.Watched = append(p.Watched, s)

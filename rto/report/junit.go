@@ -65,7 +65,7 @@ func writeJUnit(w io.Writer, r *evidence.Record) error {
 		name  string
 		cases []testcase
 	}{
-		{"verdict", verdictCases(r)}, {"phases", phaseCases(r.Timeline)}, {"bucket posture", findingCases(r, r.Posture)}, {"backup in S3", problemCases(r)},
+		{"verdict", verdictCases(r)}, {"phases", phaseCases(r)}, {"bucket posture", findingCases(r, r.Posture)}, {"backup in S3", problemCases(r)},
 		{"verification", verificationCases(r.Verification)}, {"indexes", indexCases(r.Verification)}, {"tracers", tracerCases(r.Tracer)}, {"impact on the source", impactCases(impactOf(r))}, {"own checks", customCases(r.Checks)}, {"sandbox isolation", findingCases(r, r.Sandbox.Isolation)}, {"objectives", objectiveCases(r)},
 	} {
 		if len(suite.cases) == 0 {
@@ -129,14 +129,17 @@ func verdictCases(r *evidence.Record) (cases []testcase) {
 	return cases
 }
 
-func phaseCases(t rto.Timeline) (cases []testcase) {
-	for _, s := range t {
+func phaseCases(r *evidence.Record) (cases []testcase) {
+	for _, s := range r.Timeline {
 		c := testcase{Name: string(s.Phase), Time: seconds(s.Duration())}
 		switch {
 		case s.Error != "":
 			c.Error = &result{Message: s.Error}
 		case s.Ended.IsZero():
 			c.Error = &result{Message: "did not end"}
+		}
+		if s.Phase == rto.Provision {
+			c.Out = fidelityLine(r.Sandbox)
 		}
 		cases = append(cases, c)
 	}

@@ -243,6 +243,9 @@ func recoverySection(r *evidence.Record) section {
 		}
 		s.table.rows = append(s.table.rows, []cell{text(m.Name), toned(m.Measured, m.tone), toned(objective, m.tone), toned(m.Clock, faint)})
 	}
+	if line := fidelityLine(r.Sandbox); line != "" {
+		s.more = append(s.more, line)
+	}
 	s.more = append(s.more, objectivesLine(r.Objectives))
 	for _, f := range r.Assessment.Findings {
 		s.more = append(s.more, "Finding: "+f+".")

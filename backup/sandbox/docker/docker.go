@@ -116,7 +116,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 	if image == "" {
 		image = "semitechnologies/weaviate:" + spec.Version
 	}
-	i := &instance{drillID: spec.DrillID, docker: provider.Client()}
+	i := &instance{drillID: spec.DrillID, docker: provider.Client(), limits: limits}
 	if err := i.pull(ctx, image); err != nil {
 		return nil, err
 	}

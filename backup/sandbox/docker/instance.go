@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
@@ -21,6 +23,7 @@ type instance struct {
 	drillID string
 	docker  client.APIClient
 	nodes   []node
+	limits  container.Resources // of each container
 }
 
 type node struct {
@@ -110,6 +113,18 @@ func (i *instance) lastWords(ctx context.Context, n node) string {
 
 // Disposable says that the containers and their volumes are this drill's alone.
 func (i *instance) Disposable() {}
+
+// Fidelity tells of the sandbox what it was given; of the source nothing is known.
+func (i *instance) Fidelity(context.Context) []sandbox.Difference {
+	cpu, memory := "the processors of the Docker daemon's machine, shared", "that of the Docker daemon's machine, shared"
+	if i.limits.NanoCPUs > 0 {
+		cpu = fmt.Sprintf("limit %g for each node", float64(i.limits.NanoCPUs)/1e9)
+	}
+	if i.limits.Memory > 0 {
+		memory = fmt.Sprintf("limit %s for each node", units.BytesSize(float64(i.limits.Memory)))
+	}
+	return []sandbox.Difference{{What: sandbox.CPU, Sandbox: cpu}, {What: sandbox.Memory, Sandbox: memory}, {What: sandbox.Storage, Sandbox: "a volume of the Docker daemon"}}
+}
 
 func (i *instance) Describe() string {
 	return fmt.Sprintf(`Weaviate at %s in %s: "docker inspect" shows its API key; remove it with "weaviate-drill gc", or by the label %s=%s`,

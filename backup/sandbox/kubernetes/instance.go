@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +29,8 @@ type Instance struct {
 	carried   meter // by the tunnels
 	endpoint  weaviate.Endpoint
 	notes     []string
+	source    *appsv1.StatefulSet // that it was made like; nil: none
+	hidden    []string            // variables of the server that come from its secret
 	steps     []sandbox.Step
 	since     time.Time // when the last step ended
 }

@@ -9,8 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,7 +190,7 @@ func (p place) Up(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, e
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes sandbox: %w", err)
 	}
-	i := &Instance{cluster: c, namespace: namespace, drillID: spec.DrillID, nodes: m.nodes, probe: m.probe, notes: d.notes, since: began}
+	i := &Instance{cluster: c, namespace: namespace, drillID: spec.DrillID, nodes: m.nodes, probe: m.probe, notes: d.notes, since: began, source: source, hidden: slices.Collect(maps.Keys(m.secret.StringData))}
 	made, err := c.create(ctx, d.pullSecrets, p.ClusterRole, m)
 	defer func() {
 		if err == nil {

@@ -142,6 +142,21 @@ func TestTwin(t *testing.T) {
 	if own == 0 || weaviates == 0 {
 		t.Errorf("of the time, %v are the tool's own and %v Weaviate's", own, weaviates)
 	}
+	like := i.Fidelity(t.Context())
+	for _, want := range []sandbox.Difference{
+		{What: "cpu", Source: "request 50m, limit none", Sandbox: "request 50m, limit none"}, {What: "memory", Source: "request 256Mi, limit 1Gi", Sandbox: "request 256Mi, limit 1Gi"},
+		{What: "storage", Source: "emptyDir, a folder of the machine", Sandbox: "emptyDir, a folder of the machine"}, {What: "QUERY_DEFAULTS_LIMIT", Source: "not set", Sandbox: "20"},
+	} {
+		if got := fidelityOf(t, like, want.What); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	if env := fidelityOf(t, like, "environment"); !strings.Contains(env.Source, "AWS_SECRET_ACCESS_KEY") || !strings.Contains(env.Source, "LOG_LEVEL, ") || !strings.Contains(env.Sandbox, "GO_PROFILING_DISABLE") || strings.Contains(env.Source+env.Sandbox, "ASYNC_INDEXING") {
+		t.Errorf("%+v", env)
+	}
+	if raw, err := json.Marshal(like); err != nil || bytes.Contains(raw, []byte(servertest.APIKey)) || bytes.Contains(raw, []byte(servertest.MinIO(t).SecretKey)) {
+		t.Errorf("a secret of the source is told: %v", err)
+	}
 	notes := strings.Join(i.Notes(), "\n")
 	t.Log(notes)
 	for _, want := range []string{source.Namespace + "/weaviate", "init container configure-sysctl, volume weaviate-config, command line", "LOG_LEVEL", "env", "the port-forward carried ", " MiB/s"} {
@@ -154,6 +169,16 @@ func TestTwin(t *testing.T) {
 			t.Error("a secret of the source is where it is not to be", err)
 		}
 	}
+}
+
+// fidelityOf is what an instance says of one thing.
+func fidelityOf(t *testing.T, list []sandbox.Difference, what string) sandbox.Difference {
+	t.Helper()
+	at := slices.IndexFunc(list, func(d sandbox.Difference) bool { return d.What == what })
+	if at < 0 {
+		t.Fatalf("nothing is said of %s: %+v", what, list)
+	}
+	return list[at]
 }
 
 // countOn counts the objects that a node has itself.

@@ -140,10 +140,7 @@ func mebibytes(bytes int64) resource.Quantity {
 // their names, is the backup's to say.
 func (d *design) like(source *appsv1.StatefulSet, spec sandbox.Spec) (corev1.Container, error) {
 	pod := source.Spec.Template.Spec
-	at := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == app })
-	if at < 0 && len(pod.Containers) == 1 {
-		at = 0
-	}
+	at := serverOf(pod)
 	if at < 0 {
 		return corev1.Container{}, fmt.Errorf("which container of the StatefulSet %s/%s is the server is not clear: none is called %s", source.Namespace, source.Name, app)
 	}
@@ -204,6 +201,15 @@ func (d *design) like(source *appsv1.StatefulSet, spec sandbox.Spec) (corev1.Con
 		d.notes = append(d.notes, "not taken over from the source: "+strings.Join(left, ", "))
 	}
 	return server, nil
+}
+
+// serverOf is the place of the server among the containers of a pod; negative when it is not clear.
+func serverOf(pod corev1.PodSpec) int {
+	at := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == app })
+	if at < 0 && len(pod.Containers) == 1 {
+		return 0
+	}
+	return at
 }
 
 // imageOf is the source's image in a version: the very one when its tag says that it is of that version, whatever registry it is from and digest it has; else the one of

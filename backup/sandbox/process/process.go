@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox"
@@ -145,6 +146,15 @@ func (i *instance) Down(ctx context.Context) error {
 
 // Disposable says that the processes and their folder are this drill's alone.
 func (i *instance) Disposable() {}
+
+// Fidelity tells of the sandbox what is known without looking into it; of the source nothing is.
+func (i *instance) Fidelity(context.Context) []sandbox.Difference {
+	return []sandbox.Difference{
+		{What: sandbox.CPU, Sandbox: fmt.Sprintf("the %d processors of the tool's machine, shared by all nodes and the tool", runtime.NumCPU())},
+		{What: sandbox.Memory, Sandbox: "that of the tool's machine, shared as well"},
+		{What: sandbox.Storage, Sandbox: "a folder on the tool's machine"},
+	}
+}
 
 func (i *instance) Describe() string {
 	if !i.outlives {

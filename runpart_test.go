@@ -77,6 +77,17 @@ evidence: {dir: %q}
 		t.Errorf("backed up %v, restored %v", record.Backup.Collections, record.Restore.Collections)
 	}
 
+	var unlike []string
+	for _, d := range record.Sandbox.Fidelity {
+		unlike = append(unlike, d.What)
+		if d.Source != "" {
+			t.Errorf("of a source without a twin this cannot be known: %+v", d)
+		}
+	}
+	if want := []string{"cpu", "memory", "storage", "environment", "machine"}; !slices.Equal(unlike, want) {
+		t.Errorf("unlike the source in %v, want %v", unlike, want)
+	}
+
 	// A pattern that matches nothing would restore everything.
 	record = run(strings.Replace(strings.Replace(document, "*ept", "Nothing*", 1), "backup: {", "backup: {id: latest, ", 1))
 	if record.Status != evidence.Usage || !strings.Contains(record.Reasons[0].Message, "restore.include: no collection of the backup is Nothing*") || record.Restore != nil {
