@@ -1,0 +1,90 @@
+package detection
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the page from what was measured, instead of requiring that it agrees")
+
+// holds requires that a page in docs is the text that was measured.
+func holds(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("..", "..", "docs", name)
+	if *update {
+		check(t, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a page of the documentation
+		return
+	}
+	have, err := os.ReadFile(path)
+	check(t, err)
+	if string(have) == text {
+		return
+	}
+	old := map[string]bool{}
+	for line := range strings.Lines(string(have)) {
+		old[line] = true
+	}
+	for line := range strings.Lines(text) {
+		if !old[line] {
+			t.Errorf("measured, and not in docs/%s: %s", name, line)
+		}
+		delete(old, line)
+	}
+	for line := range old {
+		t.Errorf("in docs/%s, and not measured: %s", name, line)
+	}
+	t.Errorf("docs/%s is not what was measured; to write it: go test ./internal/detection -run TestDetection -update", name)
+}
+
+// document is docs/detection.md.
+func document(rows []row) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# What is noticed
+
+Weaviate's word for a restore, SUCCESS, proves little: it is given for %d of the %d kinds of damage below. This page says, for each, what Weaviate reports, what a check by counts and ten sampled
+vectors sees, and what a drill says. It is written by the test that does the damage to real backups and real servers (Weaviate 1.38.5) and requires that each is noticed, so it holds for the version
+that it comes with:
+
+    go test ./internal/detection -run TestDetection            # does all of it again, and fails where this page does not agree
+    go test ./internal/detection -run TestDetection -update    # writes this page
+
+How to read a line:
+
+- **Weaviate** is the status of a plain restore of the damaged backup into an empty Weaviate, without the tool.
+- **counts and ten vectors** is what a usual check of that Weaviate sees: the object counts of all collections and tenants, and where they are equal the vectors of ten random objects, asked for by
+  id. The data here is small (%d objects), so a sample of ten meets a damaged object more often than it would in earnest.
+- **drill** is what `+"`weaviate-drill run`"+` says of the damaged backup, with no other knowledge of it than the source, unless the line says otherwise: the phase that noticed first, what it found (a verdict
+  on objects, or a kind of problem), the exit status, and the reason, shortened. 1 is a failure of the data, 5 a refusal to begin, 6 inconclusive: none of them is a pass.
+- **comparison alone** is the verdict of `+"`weaviate-drill verify`"+` on what Weaviate restored, for damage that a drill finds in the bucket and does not restore: what would be left if the checks of
+  the bucket were skipped. "passed" means that the damage did not reach what is compared.
+
+A backup without damage passes: the same test drills one of each compression and one that builds on another.
+
+| damage | Weaviate | counts and ten vectors | drill: phase | finding | exit | reason | comparison alone |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+`, count(rows, func(r row) bool { return r.weaviate == "SUCCESS" }), len(rows), articles-1+products+notes)
+	for _, r := range rows {
+		cells := []string{r.damage, r.weaviate, r.naive, string(r.phase), r.verdict, fmt.Sprint(int(r.status)), r.says, r.alone}
+		for i := range cells {
+			cells[i] = strings.ReplaceAll(cells[i], "|", `\|`)
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+	}
+	fmt.Fprintf(&b, "\nAll %d are noticed. Weaviate reports SUCCESS for %d of them, and of these counts and ten vectors see nothing of %d.\n", len(rows),
+		count(rows, func(r row) bool { return r.weaviate == "SUCCESS" }), count(rows, func(r row) bool { return r.weaviate == "SUCCESS" && r.naive == "nothing" }))
+	b.WriteString(knownFailures())
+	return b.String()
+}
+
+func count(rows []row, is func(row) bool) (n int) {
+	for _, r := range rows {
+		if is(r) {
+			n++
+		}
+	}
+	return n
+}
