@@ -117,6 +117,10 @@ tracer:
   enabled: true
 sandbox:
   kind: process
+verify:
+  level: index
+  index:
+    sample: 300
 objectives:
   rto: 15m
   rpo: 1h

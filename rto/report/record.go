@@ -68,7 +68,7 @@ func basis(v *verify.Result) string {
 	case v.Level == verify.LevelSample:
 		return fmt.Sprintf("A random sample was compared, and the ids and times of all objects: %s.", of)
 	case v.Level.AtLeast(verify.LevelIndex):
-		return fmt.Sprintf("Every object was compared, and what the restored indexes answer: %s.", of)
+		return fmt.Sprintf("Every object was compared, and the restored indexes were questioned: %s.", of)
 	case v.Level.AtLeast(verify.LevelFull):
 		return fmt.Sprintf("Every object was compared: %s.", of)
 	}
