@@ -3,11 +3,8 @@ package backup_test
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -77,50 +74,12 @@ func TestCheckQueue(t *testing.T) {
 	}
 }
 
-// stalling forwards a port, and passes nothing on while the gate is closed.
-func stalling(t *testing.T, to string, g *gate) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() { g.open(); _ = listener.Close(); wg.Wait() })
-	held, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://held", nil)
-	wg.Go(func() {
-		for {
-			in, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			out, err := (&net.Dialer{}).DialContext(context.WithoutCancel(t.Context()), "tcp", to)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			context.AfterFunc(t.Context(), func() { _ = in.Close(); _ = out.Close() })
-			go func() { _, _ = io.Copy(in, out) }()
-			go func() {
-				buffer := make([]byte, 4096)
-				for {
-					n, err := in.Read(buffer)
-					g.pass(held)
-					if _, writeErr := out.Write(buffer[:n]); err != nil || writeErr != nil {
-						return
-					}
-				}
-			}()
-		}
-	})
-	return listener.Addr().String()
-}
-
 func TestReads(t *testing.T) {
 	realBackup(t, "zstd") // which fills the source
 	w, _ := servertest.Source(t)
 	e := w.Endpoints[0]
-	g := &gate{}
-	e.GRPC = stalling(t, e.GRPC, g)
+	stall := servertest.NewStall(t, e.GRPC)
+	e.GRPC = stall.Address
 	c, err := weaviate.Dial(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
@@ -133,9 +92,9 @@ func TestReads(t *testing.T) {
 	}
 	time.Sleep(900 * time.Millisecond)
 	posted := time.Now()
-	g.close()
+	stall.Hold()
 	time.Sleep(1300 * time.Millisecond)
-	g.open()
+	stall.Release()
 	time.Sleep(600 * time.Millisecond)
 	p := backup.Split(reads.What, [][]backup.Probe{reads.Stop()}, began, posted, time.Now())
 	if !strings.HasPrefix(p.What, "first object of Sample") || p.Before.N < 3 || p.Before.Max > time.Second || p.Before.Errors+p.During.Errors > 0 {
@@ -149,7 +108,7 @@ func TestReads(t *testing.T) {
 	}
 
 	// What is stopped while it waits is no read that failed.
-	g.close()
+	stall.Hold()
 	ctx, cancel := context.WithCancel(t.Context())
 	reads, err = backup.StartReads(ctx, c, func(string) bool { return false })
 	if err != nil {
@@ -160,7 +119,7 @@ func TestReads(t *testing.T) {
 	if list := reads.Stop(); len(list) > 0 {
 		t.Errorf("%+v", list)
 	}
-	g.open()
+	stall.Release()
 
 	reads, err = backup.StartReads(t.Context(), c, func(string) bool { return true })
 	if err != nil || reads.What != "" || len(reads.Stop()) > 0 {
