@@ -58,6 +58,7 @@ type page struct {
 	Checks     []string
 	Comparison *comparison
 	Indexes    []section // of level index
+	SelfTests  []section // none or one
 	Objects    []backup.Object
 	MoreBackup int
 }
@@ -132,6 +133,9 @@ func writeHTML(w io.Writer, r *evidence.Record) error {
 		if s.title != "" {
 			p.Watched = append(p.Watched, s)
 		}
+	}
+	if s := selfTestSection(r.SelfTest, true); s.title != "" {
+		p.SelfTests = []section{s}
 	}
 	if v := r.Verification; v != nil {
 		s := verificationSection(v)

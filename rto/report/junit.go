@@ -66,7 +66,7 @@ func writeJUnit(w io.Writer, r *evidence.Record) error {
 		cases []testcase
 	}{
 		{"verdict", verdictCases(r)}, {"phases", phaseCases(r)}, {"bucket posture", findingCases(r, r.Posture)}, {"backup in S3", problemCases(r)},
-		{"verification", verificationCases(r.Verification)}, {"indexes", indexCases(r.Verification)}, {"tracers", tracerCases(r.Tracer)}, {"impact on the source", impactCases(impactOf(r))}, {"own checks", customCases(r.Checks)}, {"sandbox isolation", findingCases(r, r.Sandbox.Isolation)}, {"objectives", objectiveCases(r)},
+		{"verification", verificationCases(r.Verification)}, {"indexes", indexCases(r.Verification)}, {"tracers", tracerCases(r.Tracer)}, {"impact on the source", impactCases(impactOf(r))}, {"own checks", customCases(r.Checks)}, {"self-test", selfTestCases(r.SelfTest)}, {"sandbox isolation", findingCases(r, r.Sandbox.Isolation)}, {"objectives", objectiveCases(r)},
 	} {
 		if len(suite.cases) == 0 {
 			continue

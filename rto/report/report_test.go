@@ -325,7 +325,7 @@ func decodeJUnit(t *testing.T, raw string) testsuites {
 
 func TestJUnit(t *testing.T) {
 	passed := decodeJUnit(t, render(t, "junit", drill(true), Options{}))
-	if passed.Failures+passed.Errors != 0 || passed.Skipped != 4 || passed.Tests != 1+11+5+2+3+2+3+2+2+2 {
+	if passed.Failures+passed.Errors != 0 || passed.Skipped != 4 || passed.Tests != 1+11+5+2+3+2+3+2+2+2+2 {
 		t.Errorf("passed: %d tests, %d failures, %d errors, %d skipped", passed.Tests, passed.Failures, passed.Errors, passed.Skipped)
 	}
 	failed := decodeJUnit(t, render(t, "junit", drill(false), Options{}))
