@@ -46,9 +46,16 @@ type Shard struct {
 }
 
 // Nodes lists the cluster's nodes by name, with their shards. It is asked over raw REST because the official client's model of a node lacks what newer servers add.
-func (c *Conn) Nodes(ctx context.Context) ([]Node, error) {
+func (c *Conn) Nodes(ctx context.Context) ([]Node, error) { return c.nodes(ctx, "/nodes") }
+
+// NodesOf is Nodes with the shards of one collection alone.
+func (c *Conn) NodesOf(ctx context.Context, collection string) ([]Node, error) {
+	return c.nodes(ctx, "/nodes/"+url.PathEscape(collection))
+}
+
+func (c *Conn) nodes(ctx context.Context, path string) ([]Node, error) {
 	var answer struct{ Nodes []Node }
-	if err := c.Do(ctx, http.MethodGet, "/nodes?output=verbose", nil, &answer); err != nil {
+	if err := c.Do(ctx, http.MethodGet, path+"?output=verbose", nil, &answer); err != nil {
 		return nil, err
 	}
 	sort.Slice(answer.Nodes, func(i, j int) bool { return answer.Nodes[i].Name < answer.Nodes[j].Name })

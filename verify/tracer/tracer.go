@@ -61,7 +61,7 @@ func find(ctx context.Context, conn *weaviate.Conn, name string) (*weaviate.Coll
 	return nil, nil
 }
 
-// Remove deletes the tracer collection of a drill. That it is not there, or is another drill's or the user's own, is no error, and nothing is deleted then.
+// Remove deletes the tracer collection of a drill, after its writing was stopped: a write to a collection that is gone would make it anew, where the server makes schemas by itself. That it is not there, or is another drill's or the user's own, is no error, and nothing is deleted then.
 func Remove(ctx context.Context, conn *weaviate.Conn, name, drillID string) (removed bool, err error) {
 	c, err := find(ctx, conn, name)
 	if c == nil || err != nil {
@@ -150,7 +150,7 @@ func Create(ctx context.Context, conn *weaviate.Conn, o Options) (*Tracer, error
 
 // bareNodes lists the nodes that have no shard, and notes which nodes have which.
 func (t *Tracer) bareNodes(ctx context.Context) (bare []string, err error) {
-	nodes, err := t.conn.Nodes(ctx)
+	nodes, err := t.conn.NodesOf(ctx, t.Collection)
 	if err != nil {
 		return nil, err
 	}
@@ -161,14 +161,13 @@ func (t *Tracer) bareNodes(ctx context.Context) (bare []string, err error) {
 		s.nodes = nil
 	}
 	for _, n := range nodes {
-		has := false
-		for _, held := range n.Shards {
-			if i := slices.IndexFunc(t.shards, func(s *shard) bool { return s.name == held.Name }); i >= 0 && held.Collection == t.Collection {
-				t.shards[i].nodes, has = append(t.shards[i].nodes, n.Name), true
-			}
-		}
-		if !has {
+		if len(n.Shards) == 0 {
 			bare = append(bare, n.Name)
+		}
+		for _, held := range n.Shards {
+			if i := slices.IndexFunc(t.shards, func(s *shard) bool { return s.name == held.Name }); i >= 0 {
+				t.shards[i].nodes = append(t.shards[i].nodes, n.Name)
+			}
 		}
 	}
 	return bare, nil
