@@ -113,6 +113,27 @@ var restCalls = map[string]func(context.Context, *Conn) (string, error){
 		}
 		return "", err
 	},
+	"node names": func(ctx context.Context, c *Conn) (string, error) {
+		list, err := c.NodeNames(ctx)
+		return unsorted(list, strings.Clone), err
+	},
+	"roles": func(ctx context.Context, c *Conn) (string, error) {
+		list, err := c.Roles(ctx)
+		return unsorted(list, func(r Role) string { return r.Name }), err
+	},
+	"users": func(ctx context.Context, c *Conn) (string, error) {
+		list, err := c.Users(ctx)
+		return unsorted(list, func(u User) string { return u.Name }), err
+	},
+	"counts of tenants": func(ctx context.Context, c *Conn) (string, error) {
+		counts, err := c.CountTenants(ctx, "Note", []string{"acme", "globex"})
+		for _, n := range counts {
+			if n < 0 {
+				return "a tenant has less than no object", err
+			}
+		}
+		return "", err
+	},
 	"backup": func(ctx context.Context, c *Conn) (string, error) {
 		_, err := c.BackupStatus(ctx, "drill-1", Location{})
 		return "", err
@@ -205,6 +226,8 @@ func scanned(ctx context.Context, c *Conn, r Range) (string, error) {
 func FuzzAnswers(f *testing.F) {
 	statuses := []int{http.StatusOK, http.StatusUnprocessableEntity, http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError, http.StatusFound, http.StatusNoContent}
 	addSeeds(f, "*.json", func(raw []byte) { f.Add(uint8(0), raw) })
+	f.Add(uint8(0), []byte(`{"data":{"t0":{"Note":[{"meta":{"count":-1}}]},"t1":{"Note":[]}}}`))
+	f.Add(uint8(0), []byte(`[{"name":"b","permissions":[{"action":"read_data"}],"userId":"x"},{"name":"a","groupID":"g"}]`))
 	for i := range statuses {
 		f.Add(uint8(i), []byte(`{"error":[{"message":"two\nlines"}]}`))
 		f.Add(uint8(i), []byte(`{"code":422,"message":"in body is required"}`))
@@ -222,7 +245,7 @@ func FuzzAnswers(f *testing.F) {
 			if wrong != "" {
 				t.Errorf("%s: %s: %v", name, wrong, err)
 			}
-			if name != "access" && err == nil && answer.status >= 300 {
+			if err == nil && answer.status >= 300 && name != "access" && name != "counts of tenants" { // which do without an answer
 				t.Errorf("%s: status %d was taken for an answer", name, answer.status)
 			}
 		}

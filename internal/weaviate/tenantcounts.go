@@ -46,7 +46,7 @@ func (c *Conn) countTenants(ctx context.Context, collection string, tenants []st
 		return err
 	}
 	for i, tenant := range tenants {
-		if found := answer.Data[fmt.Sprint("t", i)][collection]; len(found) == 1 && found[0].Meta.Count != nil {
+		if found := answer.Data[fmt.Sprint("t", i)][collection]; len(found) == 1 && found[0].Meta.Count != nil && *found[0].Meta.Count >= 0 {
 			counts[tenant] = *found[0].Meta.Count
 		}
 	}
