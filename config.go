@@ -266,6 +266,8 @@ type Verify struct {
 	IndexTimeout time.Duration `yaml:"index_timeout"`
 	// What level index asks.
 	Index VerifyIndex `yaml:"index"`
+	// Take a fingerprint of the source before and after the backup that the drill makes, at the levels sample and above: it tells deletions and changes that came later from loss, finds damage that later changes hide, and is kept in the evidence for a day when the source is gone. Each reads all objects of the source once, as fast as concurrency and max_rate allow, and lengthens the drill, not the RTO. A drill of an existing backup uses those that were kept.
+	Fingerprint bool `yaml:"fingerprint"`
 	// When all else is done and the comparison has passed, damage the restored copy on purpose, in some fifteen ways, and require that a second comparison notices each. It takes as long as the first one. Only a sandbox that the drill brings up is damaged, so not an external one. One that is not noticed makes the drill inconclusive.
 	SelfTest bool `yaml:"selftest"`
 	// Questions of your own to the restored Weaviate, asked one after the other when the comparison is done.
@@ -367,7 +369,7 @@ type Policy struct {
 
 // Evidence is where records are kept.
 type Evidence struct {
-	// Folder of the records, and of the inventories of backups that later drills compare with. It is made when it is not there.
+	// Folder of the records, and of the inventories of backups and the fingerprints of their sources that later drills compare with. It is made when it is not there.
 	Dir string `yaml:"dir" jsonschema:"minLength=1"`
 	// A bucket to keep them in instead, such as when the tool runs in a pod.
 	S3 *EvidenceBucket `yaml:"s3"`
@@ -396,7 +398,7 @@ func defaults() *Config {
 		Backup:   Backup{ID: NewBackup, Timeout: 6 * time.Hour, MaxQueue: 10_000, Baseline: 3 * time.Second},
 		Restore:  Restore{From: backup.InPlace, Roles: noRestore, Users: noRestore, Copy: Copy{Path: "weaviate-drill"}, Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
-		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
+		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Fingerprint: true, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
 		Tracer:   Tracer{Collection: "WeaviateDrillTracer", Rate: 10, Limit: 10 * time.Minute},
 		Policy:   Policy{FailOn: bucket.High},
 		Evidence: Evidence{Dir: "evidence"},

@@ -32,7 +32,7 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 		Backup:   Backup{ID: "new", Timeout: 6 * time.Hour, MaxQueue: 10_000, Baseline: 3 * time.Second},
 		Restore:  Restore{From: "in-place", Copy: Copy{Path: "weaviate-drill"}, Roles: "noRestore", Users: "noRestore", Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
-		Verify:   Verify{Level: "full", Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
+		Verify:   Verify{Level: "full", Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Fingerprint: true, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
 		Tracer:   Tracer{Collection: "WeaviateDrillTracer", Rate: 10, Limit: 10 * time.Minute},
 		Policy:   Policy{FailOn: "high"},
 		Evidence: Evidence{Dir: "evidence"},

@@ -445,6 +445,10 @@ func (r *run) verify(ctx context.Context) error {
 	o.Progress = func(done, total int64) {
 		r.Progress(Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
 	}
+	if err := r.knownFingerprints(ctx); err != nil {
+		return err
+	}
+	o.Before, o.After = r.before, r.after
 	result, err := verify.Compare(ctx, r.source, r.restored, o)
 	if err != nil {
 		return err

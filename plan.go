@@ -38,19 +38,21 @@ type Permission struct {
 // Plan describes a run.
 func (c *Config) Plan() Plan {
 	does := map[rto.Phase]string{
-		rto.Preflight:   c.plannedPreflight(),
-		rto.Posture:     fmt.Sprintf("audit bucket %s; findings from %s up fail the drill", c.Bucket.Name, c.Policy.FailOn),
-		rto.Backup:      c.plannedBackup(),
-		rto.Catalogue:   "hold the backup's descriptors, its chain of bases and the S3 listings against each other",
-		rto.Archive:     "read every chunk of the backup to its end",
-		rto.Copy:        fmt.Sprintf("copy the backup to s3://%s below the drill's id", strings.Trim(c.Restore.Copy.Bucket+"/"+c.Restore.Copy.Path, "/")),
-		rto.Provision:   fmt.Sprintf("refuse if somebody is restoring or backing up; start an empty Weaviate (%s)", c.Sandbox.Kind),
-		rto.Restore:     c.plannedRestore(),
-		rto.Index:       fmt.Sprintf("wait until every shard is loaded and its index complete, at most %s", c.Verify.IndexTimeout),
-		rto.FirstAnswer: "ask each collection for one object by cursor, by id and by vector: here the recovery clock stops",
-		rto.Verify:      c.plannedComparison() + c.plannedChecks(),
-		rto.SelfTest:    "damage the restored copy on purpose, and compare again: each damage must be noticed",
-		rto.Teardown:    "remove the sandbox and what the restore wrote to the bucket",
+		rto.Preflight:         c.plannedPreflight(),
+		rto.Posture:           fmt.Sprintf("audit bucket %s; findings from %s up fail the drill", c.Bucket.Name, c.Policy.FailOn),
+		rto.Backup:            c.plannedBackup(),
+		rto.FingerprintBefore: "read all objects of the source once, for the fingerprint that the comparison holds ranges of them against",
+		rto.FingerprintAfter:  "read all objects of the source once more, for the fingerprint from after the backup",
+		rto.Catalogue:         "hold the backup's descriptors, its chain of bases and the S3 listings against each other",
+		rto.Archive:           "read every chunk of the backup to its end",
+		rto.Copy:              fmt.Sprintf("copy the backup to s3://%s below the drill's id", strings.Trim(c.Restore.Copy.Bucket+"/"+c.Restore.Copy.Path, "/")),
+		rto.Provision:         fmt.Sprintf("refuse if somebody is restoring or backing up; start an empty Weaviate (%s)", c.Sandbox.Kind),
+		rto.Restore:           c.plannedRestore(),
+		rto.Index:             fmt.Sprintf("wait until every shard is loaded and its index complete, at most %s", c.Verify.IndexTimeout),
+		rto.FirstAnswer:       "ask each collection for one object by cursor, by id and by vector: here the recovery clock stops",
+		rto.Verify:            c.plannedComparison() + c.plannedChecks(),
+		rto.SelfTest:          "damage the restored copy on purpose, and compare again: each damage must be noticed",
+		rto.Teardown:          "remove the sandbox and what the restore wrote to the bucket",
 	}
 	var p Plan
 	for _, s := range steps {

@@ -52,7 +52,9 @@ type step struct {
 var steps = []step{
 	{rto.Preflight, verify.LevelCatalogue, (*run).preflight, nil},
 	{rto.Posture, verify.LevelCatalogue, (*run).posture, nil},
+	{rto.FingerprintBefore, verify.LevelSample, (*run).fingerprintBefore, (*Config).noFingerprints},
 	{rto.Backup, verify.LevelCatalogue, (*run).backUp, nil},
+	{rto.FingerprintAfter, verify.LevelSample, (*run).fingerprintAfter, (*Config).noFingerprints},
 	{rto.Catalogue, verify.LevelCatalogue, (*run).checkCatalogue, nil},
 	{rto.Archive, verify.LevelArchive, (*run).checkArchive, func(c *Config) bool { return c.Backup.SkipArchiveCheck }},
 	{rto.Copy, verify.LevelStructure, (*run).copyBackup, func(c *Config) bool { return c.Restore.From != backup.ByCopy }},
@@ -83,7 +85,9 @@ type run struct {
 	catalogue   *backup.Catalogue
 	restoration *backup.Restoration
 	footprint   *backup.Footprint
-	traced      string         // the tracer collection that may be on the source; "": none
+	traced      string              // the tracer collection that may be on the source; "": none
+	before      *verify.Fingerprint // of the source; nil: none was taken
+	after       *verify.Fingerprint
 	tracer      *tracer.Tracer // nil: none are written, or the backup does not have them
 	impact      *backup.Impact // nil: the backup is not of this drill's making
 	instance    sandbox.Instance

@@ -8,19 +8,21 @@ type Phase string
 
 // The phases, in the order in which a drill goes through them.
 const (
-	Preflight   Phase = "preflight"    // connect to the source and the bucket, interlock
-	Posture     Phase = "posture"      // audit of the bucket
-	Backup      Phase = "backup"       // a new backup, create to end
-	Catalogue   Phase = "catalogue"    // the backup's objects as S3 lists them
-	Archive     Phase = "archive"      // every chunk read to its end
-	Copy        Phase = "copy"         // server-side copy, when restore.from is copy
-	Provision   Phase = "provision"    // sandbox up; the recovery clock starts with it
-	Restore     Phase = "restore"      // POST of the restore to its end
-	Index       Phase = "index"        // every shard loaded and READY, indexing queues empty
-	FirstAnswer Phase = "first answer" // first verified answer of the restored service
-	Verify      Phase = "verify"       // comparison; never part of the RTO
-	SelfTest    Phase = "self-test"    // the restored copy damaged on purpose, and compared again
-	Teardown    Phase = "teardown"     // sandbox down, bucket left as it was found
+	Preflight         Phase = "preflight"          // connect to the source and the bucket, interlock
+	Posture           Phase = "posture"            // audit of the bucket
+	FingerprintBefore Phase = "fingerprint before" // of the source, for the comparison
+	Backup            Phase = "backup"             // a new backup, create to end
+	FingerprintAfter  Phase = "fingerprint after"
+	Catalogue         Phase = "catalogue"    // the backup's objects as S3 lists them
+	Archive           Phase = "archive"      // every chunk read to its end
+	Copy              Phase = "copy"         // server-side copy, when restore.from is copy
+	Provision         Phase = "provision"    // sandbox up; the recovery clock starts with it
+	Restore           Phase = "restore"      // POST of the restore to its end
+	Index             Phase = "index"        // every shard loaded and READY, indexing queues empty
+	FirstAnswer       Phase = "first answer" // first verified answer of the restored service
+	Verify            Phase = "verify"       // comparison; never part of the RTO
+	SelfTest          Phase = "self-test"    // the restored copy damaged on purpose, and compared again
+	Teardown          Phase = "teardown"     // sandbox down, bucket left as it was found
 )
 
 // Span is one phase as it happened.

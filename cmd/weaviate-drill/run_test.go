@@ -39,10 +39,13 @@ func TestRun(t *testing.T) {
 	if a := record.Archive; a == nil || a.Chunks == 0 || a.ContentBytes != record.Backup.Bytes {
 		t.Errorf("%+v", a)
 	}
-	for _, p := range []rto.Phase{rto.Preflight, rto.Posture, rto.Backup, rto.Catalogue, rto.Archive, rto.Provision, rto.Restore, rto.Index, rto.FirstAnswer, rto.Verify, rto.Teardown} {
+	for _, p := range []rto.Phase{rto.Preflight, rto.Posture, rto.FingerprintBefore, rto.Backup, rto.FingerprintAfter, rto.Catalogue, rto.Archive, rto.Provision, rto.Restore, rto.Index, rto.FirstAnswer, rto.Verify, rto.Teardown} {
 		if _, ok := record.Timeline.Span(p); !ok {
 			t.Errorf("phase %s is not in the timeline", p)
 		}
+	}
+	if g := record.Verification.Ranges; g == nil || g.Before == nil || g.After == nil || g.Before.Objects != 5000 || g.Quiet == 0 || g.Busy > 0 || g.Equal != g.Quiet || g.Before.Ended.After(record.Backup.CapturePoint) {
+		t.Errorf("fingerprints: %+v", g)
 	}
 	a := record.Assessment
 	if !a.Recovered.Known || a.Recovered.Duration <= 0 || len(a.Judgements) != 2 || !a.Judgements[0].Met || !a.Judgements[1].Met {
@@ -76,6 +79,9 @@ func TestRun(t *testing.T) {
 		}
 		if p := printed.Verification.Sampling; p.Requested != verify.SampleSize(0.9, 0.05) || !strings.Contains(p.Conclusion, "with 90 % confidence at most ") {
 			t.Errorf("%+v", p)
+		}
+		if g := printed.Verification.Ranges; g == nil || g.After == nil || !g.After.Began.Equal(record.Verification.Ranges.After.Began) {
+			t.Errorf("the fingerprints of the first run were not found: %+v", g)
 		}
 		for _, n := range printed.Notes {
 			if strings.Contains(n, "no inventory") {

@@ -59,8 +59,12 @@ func (s *Store) Inventory(ctx context.Context, bucket, path, backupID string) (*
 	return &i, nil
 }
 
-// inventoryFile tells backups of the same id in different places apart. Paths can hold anything, so they enter as a digest.
 func inventoryFile(bucket, prefix, backupID string) string {
+	return ofBackup(inventoriesDir, bucket, prefix, backupID, "")
+}
+
+// ofBackup names a file so that backups of the same id in different places are told apart. Paths can hold anything, so they enter as a digest.
+func ofBackup(dir, bucket, prefix, backupID, suffix string) string {
 	place := sha256.Sum256([]byte(bucket + "\x00" + prefix))
-	return path.Join(inventoriesDir, fmt.Sprintf("%s-%x%s", backupID, place[:8], extension))
+	return path.Join(dir, fmt.Sprintf("%s-%x%s%s", backupID, place[:8], suffix, extension))
 }

@@ -21,10 +21,11 @@ const Latest = "latest"
 
 // What a store holds: <id>.json of each drill, and below it folders of these names. In a bucket keys are named as the files are in a folder, so that a copy of one is the other.
 const (
-	inventoriesDir = "inventories"
-	comparisonsDir = runningDir + "/comparisons" // where the tool may remove files
-	runningDir     = "running"
-	extension      = ".json"
+	inventoriesDir  = "inventories"
+	fingerprintsDir = "fingerprints"
+	comparisonsDir  = runningDir + "/comparisons" // where the tool may remove files
+	runningDir      = "running"
+	extension       = ".json"
 )
 
 // An id becomes a file name: it has Weaviate's letters for ids of backups (usecases/backup, "^[a-z0-9_-]+$"), and a length that fits.
