@@ -468,7 +468,7 @@ func (r *run) verify(ctx context.Context) error {
 func (r *run) verifyOptions() (verify.Options, error) {
 	o := r.config.VerifyOptions()
 	o.CapturePoint, o.Log = r.record.Backup.CapturePoint, r.Log
-	o.NodeMapping, o.BackupEnd = r.config.Restore.NodeMapping, r.record.Backup.End
+	o.NodeMapping, o.BackupEnd, o.Captured = r.config.Restore.NodeMapping, r.record.Backup.End, r.catalogue.Tenants()
 	var err error
 	if o.Included, o.Excluded, err = r.config.Chosen(r.record.Catalogue.Collections); err != nil {
 		return o, err

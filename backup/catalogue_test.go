@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -14,6 +15,9 @@ func TestUndamaged(t *testing.T) {
 			none(t, found.Problems)
 			if !slices.Equal(found.Collections, []string{"SampleEmpty", "SamplePlain", "SampleTenants"}) {
 				t.Errorf("collections %v", found.Collections)
+			}
+			if got, want := c.Tenants(), map[string]map[string]string{"SampleTenants": {"warm": "HOT", "cold": "COLD", "bare": "HOT"}}; !reflect.DeepEqual(got, want) {
+				t.Errorf("tenants %v, want %v", got, want)
 			}
 			archive := checkArchive(t, b, c)
 			none(t, archive.Problems)

@@ -37,6 +37,8 @@ type Options struct {
 	MaxDifferences int
 	// Included are the collections that the backup's catalogue names; nil when that is not known. Excluded were left out of the backup, or of the restore, on purpose.
 	Included, Excluded []string
+	// Captured is the activity of each tenant of each collection as the backup has it; a collection that is not in it is one of which that is not known.
+	Captured map[string]map[string]string
 	// Roles and Users were restored too, and are compared. A backup holds them as they were at BackupEnd, its end; zero: that is not known.
 	Roles, Users bool
 	BackupEnd    time.Time

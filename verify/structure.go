@@ -173,8 +173,8 @@ func (c *comparison) partsOf(ctx context.Context, a, b weaviate.Collection, onRe
 		p := template
 		p.tenant, p.onRestored = t.Name, there
 		if there && state(t) != state(r) {
-			c.differ("tenant", p.where(), state(t), state(r), Unverifiable,
-				"its activity differs; changes of it carry no time, so whether it was changed on the source after the capture point is not known")
+			verdict, rule := c.judgeActivity(a.Name, r)
+			c.differ("tenant", p.where(), state(t), state(r), verdict, rule)
 		}
 		switch state(t) {
 		case "HOT":
@@ -197,13 +197,16 @@ func (c *comparison) partsOf(ctx context.Context, a, b weaviate.Collection, onRe
 		}
 		if onRestored && !there {
 			p.missingKind, p.missing, p.verdictWhenNothingSeen = "tenant", "on the source, and not restored", Unverifiable
+			if _, inBackup, _ := c.captured(a.Name, t.Name); inBackup {
+				p.missing, p.verdictWhenNothingSeen = "in the backup, and not restored", Lost
+			}
 		}
 		parts = append(parts, &p)
 	}
 	if onRestored {
 		for _, name := range slices.Sorted(maps.Keys(restored)) {
-			c.differ("tenant", a.Name+"/"+name, "(missing)", state(restored[name]), Unverifiable,
-				"restored and not on the source: removed there after the capture point, or risen from an earlier removal")
+			verdict, rule := c.judgeStranger(a.Name, name)
+			c.differ("tenant", a.Name+"/"+name, "(missing)", state(restored[name]), verdict, rule)
 		}
 	}
 	if len(cold) > 0 && c.Level.AtLeast(LevelCounts) {
