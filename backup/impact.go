@@ -48,14 +48,16 @@ const stall = time.Second
 // Stalled says whether the source stood still for longer than it does without a backup, and for long.
 func (p Probes) Stalled() bool { return p.During.Gap > stall && p.During.Gap > 2*p.Before.Gap }
 
-// Split sums up probes, in series of which each was made one probe after the other: those that ended before the backup was asked for, and those that were under way at some time from then until its end was noticed.
+// Split sums up probes that were sent since began, in series of which each was made one probe after the other: those that ended before the backup was asked for, and those that were under way at some time from then until its end was noticed.
 func Split(what string, series [][]Probe, began, posted, ended time.Time) Probes {
 	before, during := make([][]Probe, len(series)), make([][]Probe, len(series))
 	for i, list := range series {
 		for _, p := range list {
-			if !p.Sent.Add(p.Took).After(posted) {
+			switch {
+			case p.Sent.Before(began):
+			case !p.Sent.Add(p.Took).After(posted):
 				before[i] = append(before[i], p)
-			} else if p.Sent.Before(ended) {
+			case p.Sent.Before(ended):
 				during[i] = append(during[i], p)
 			}
 		}

@@ -21,7 +21,7 @@ func TestSplit(t *testing.T) {
 	}
 	failed := probe(1500, 10)
 	failed.Err = errors.New("refused")
-	one := []backup.Probe{probe(0, 10), probe(250, 20), probe(500, 30), probe(950, 400), failed, probe(1900, 20), probe(2990, 50), probe(3100, 1)}
+	one := []backup.Probe{probe(-900, 800), probe(0, 10), probe(250, 20), probe(500, 30), probe(950, 400), failed, probe(1900, 20), probe(2990, 50), probe(3100, 1)}
 	p := backup.Split("reads", [][]backup.Probe{one}, began, at(1000), at(3000))
 	const ms = time.Millisecond
 	if want := (backup.Latency{N: 3, Median: 20 * ms, P95: 30 * ms, P99: 30 * ms, Max: 30 * ms, Gap: 470 * ms}); p.Before != want {
