@@ -67,6 +67,9 @@ func (a *app) run(c *cobra.Command, o runOptions) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if o.selfTest && !cfg.Verify.Level.Restores() {
+		return fmt.Errorf("%w: at level %s nothing is restored that a self-test could damage", drill.ErrConfig, cfg.Verify.Level)
+	}
 	if o.dryRun {
 		return a.plan(cfg)
 	}
