@@ -12,6 +12,9 @@ const ruleMiscounted = "the restored side counts other objects than it can enume
 
 // conclude sums up the parts and holds what was read against the exact counts.
 func (c *comparison) conclude(ctx context.Context, parts []*part) error {
+	if err := c.settle(ctx, parts); err != nil {
+		return err
+	}
 	for _, p := range parts {
 		entry := c.byName[p.collection]
 		entry.SourceRead += p.sourceRead

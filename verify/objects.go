@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
@@ -44,25 +43,23 @@ func cutInto(prefix int) [][2]uuid.UUID {
 	return out
 }
 
-// counts asks for the exact counts of all parts. Parts that cannot be counted are marked, and never a pass.
+// counts asks for the exact counts of all parts, or takes those of many tenants on trust until settle. Parts that cannot be counted are marked, and never a pass.
 func (c *comparison) counts(ctx context.Context, parts []*part) error {
-	group, counting := errgroup.WithContext(ctx)
-	group.SetLimit(c.Concurrency)
-	for some := range batches(parts, weaviate.CountBatch) {
-		group.Go(func() error { return c.countThese(counting, some) })
+	left, err := c.estimate(ctx, parts)
+	if err != nil {
+		return err
 	}
-	if err := group.Wait(); err != nil {
+	if err := c.countAll(ctx, left); err != nil {
 		return err
 	}
 	for _, p := range parts {
-		entry := c.byName[p.collection]
-		entry.SourceCount += p.sourceCount
-		entry.RestoredCount += p.restoredCount
 		c.total += p.sourceCount
 		if !p.onSource && p.past != nil {
 			c.total += p.restoredCount
 		}
-		c.partial = c.partial || p.incomplete
+		if !p.estimated {
+			c.enter(p)
+		}
 	}
 	return nil
 }

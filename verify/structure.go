@@ -19,6 +19,7 @@ type part struct {
 	onSource, onRestored   bool
 	sourceCount            int64 // before the scan
 	restoredCount          int64
+	estimated              bool // both counts are those of the list of shards
 	sourceSize             *weaviate.Size
 	restoredSize           *weaviate.Size
 	sourceSeen, resSeen    int64 // objects that the enumeration gave; under comparison.mu, as the next three

@@ -38,6 +38,7 @@ func BenchmarkManyTenants(b *testing.B) {
 	c := servertest.Dial(b, w)
 	stub := bareStub(b, w.Endpoints[0])
 	fillTenants(b, c, stub, *benchTenants)
+	backUp(b, c, "bench") // which flushes everything, as it is after a restore
 	compareAll := func(c *weaviate.Conn) time.Duration {
 		began := time.Now()
 		r, err := Compare(b.Context(), c, c, Options{})

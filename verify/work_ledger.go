@@ -92,6 +92,7 @@ type planned struct {
 	OnRestored    bool    `json:"onRestored,omitempty"`
 	SourceCount   int64   `json:"sourceCount,omitempty"`
 	RestoredCount int64   `json:"restoredCount,omitempty"`
+	Estimated     bool    `json:"estimated,omitempty"`
 	Incomplete    bool    `json:"incomplete,omitempty"`
 	Missing       string  `json:"missing,omitempty"`
 	MissingKind   string  `json:"missingKind,omitempty"`
@@ -99,13 +100,13 @@ type planned struct {
 }
 
 func plannedOf(p *part) planned {
-	return planned{p.collection, p.tenant, p.rest, p.onSource, p.onRestored, p.sourceCount, p.restoredCount, p.incomplete, p.missing, p.missingKind, p.verdictWhenNothingSeen}
+	return planned{p.collection, p.tenant, p.rest, p.onSource, p.onRestored, p.sourceCount, p.restoredCount, p.estimated, p.incomplete, p.missing, p.missingKind, p.verdictWhenNothingSeen}
 }
 
 func (p planned) part(source, restored *weaviate.Size) *part {
 	return &part{
 		collection: p.Collection, tenant: p.Tenant, rest: p.REST, onSource: p.OnSource, onRestored: p.OnRestored, sourceSize: source, restoredSize: restored, sourceCount: p.SourceCount,
-		restoredCount: p.RestoredCount, incomplete: p.Incomplete, missing: p.Missing, missingKind: p.MissingKind, verdictWhenNothingSeen: p.NothingSeen,
+		restoredCount: p.RestoredCount, estimated: p.Estimated, incomplete: p.Incomplete, missing: p.Missing, missingKind: p.MissingKind, verdictWhenNothingSeen: p.NothingSeen,
 	}
 }
 
