@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
@@ -22,7 +24,7 @@ const (
 // matcher judges objects as the index of a filter or a keyword search has to.
 type matcher struct {
 	property string // whose values match wants to see; empty: none
-	match    func(o *weaviate.Object, v scalars) certainty
+	match    func(o *weaviate.Object, v *scalars) certainty
 }
 
 func sure(is bool) certainty {
@@ -42,7 +44,7 @@ func (p *Probe) matcher() (m matcher, ok bool) {
 	if name, length := strings.CutPrefix(w.Property, "len("); length {
 		m.property = strings.TrimSuffix(name, ")")
 		want, err := strconv.Atoi(w.Value)
-		m.match = func(_ *weaviate.Object, v scalars) certainty {
+		m.match = func(_ *weaviate.Object, v *scalars) certainty {
 			if len(v.all) == 0 || v.length() != want {
 				return no
 			}
@@ -53,7 +55,7 @@ func (p *Probe) matcher() (m matcher, ok bool) {
 	switch w.Operator {
 	case weaviate.IsNull:
 		null, err := strconv.ParseBool(w.Value)
-		m.match = func(_ *weaviate.Object, v scalars) certainty {
+		m.match = func(_ *weaviate.Object, v *scalars) certainty {
 			switch {
 			case len(v.all) == 0 && v.list, len(v.all) == 1 && v.all[0] == "": // empty is as null for the server, where it keeps it
 				return maybe
@@ -64,7 +66,7 @@ func (p *Probe) matcher() (m matcher, ok bool) {
 		}
 		return m, err == nil
 	case weaviate.Within:
-		return m.place(w.Value)
+		return m.place(w.Value, p.Object)
 	case weaviate.GreaterOrEqual:
 		return m.atLeast(w)
 	}
@@ -75,21 +77,17 @@ func (p *Probe) matcher() (m matcher, ok bool) {
 }
 
 // unlessBlank is for what is kept beside the values of a text: of one that has no token at all, not every version of the server keeps it.
-func (p *Probe) unlessBlank(v scalars) certainty {
-	if v.list || len(v.texts()) == 0 || p.Tokenization == "" || len(tokenizers[p.Tokenization](v.texts()[0])) > 0 {
-		return yes
+func (p *Probe) unlessBlank(v *scalars) certainty {
+	if p.Tokenization != "" && !v.list && len(v.all) > 0 && len(v.tokens(p.Tokenization)) == 0 {
+		return maybe
 	}
-	return maybe
+	return yes
 }
 
 func (p *Probe) tokenMatcher(property, token string) (matcher, bool) {
-	split, ok := tokenizers[p.Tokenization]
-	whole := p.Tokenization != "trigram" // the token stands in the text as it is, but for its case
-	return matcher{property, func(_ *weaviate.Object, v scalars) certainty {
-		return sure(slices.ContainsFunc(v.all, func(v any) bool {
-			text, _ := v.(string)
-			return (!whole || len(text) >= len(token)) && slices.Contains(split(text), token)
-		}))
+	_, ok := tokenizers[p.Tokenization]
+	return matcher{property, func(_ *weaviate.Object, v *scalars) certainty {
+		return sure(slices.Contains(v.tokens(p.Tokenization), token))
 	}}, ok
 }
 
@@ -108,7 +106,7 @@ func (m matcher) equal(w *weaviate.Condition) (matcher, bool) {
 	default:
 		is = func(v any) certainty { return sure(written(v) == w.Value) }
 	}
-	m.match = func(_ *weaviate.Object, v scalars) (best certainty) {
+	m.match = func(_ *weaviate.Object, v *scalars) (best certainty) {
 		for _, one := range v.all {
 			best = max(best, is(one))
 		}
@@ -154,7 +152,7 @@ func (m matcher) atLeast(w *weaviate.Condition) (matcher, bool) {
 		least, err = time.Parse(time.RFC3339Nano, w.Value)
 		if w.Property == created || w.Property == updated {
 			m.property = ""
-			m.match = func(o *weaviate.Object, _ scalars) certainty {
+			m.match = func(o *weaviate.Object, _ *scalars) certainty {
 				at := o.Created
 				if w.Property == updated {
 					at = o.Updated
@@ -165,7 +163,7 @@ func (m matcher) atLeast(w *weaviate.Condition) (matcher, bool) {
 		}
 		is = func(v any) certainty { at, ok := instant(v); return sure(ok && !at.Before(least)) }
 	}
-	m.match = func(_ *weaviate.Object, v scalars) certainty {
+	m.match = func(_ *weaviate.Object, v *scalars) certainty {
 		if len(v.all) == 0 {
 			return no
 		}
@@ -174,16 +172,19 @@ func (m matcher) atLeast(w *weaviate.Condition) (matcher, bool) {
 	return m, err == nil
 }
 
-// place is about what lies within 1000 m. The index of places is an approximate one, so it need not find all of them: the only one that is sure is the one that the question was drawn from, which lies at its middle.
-func (m matcher) place(value string) (matcher, bool) {
+// place is about what lies within 1000 m. The index of places is an approximate one, so it need not find all of them. Only the object that the question was drawn from is sure, while it lies in the middle.
+func (m matcher) place(value string, own uuid.UUID) (matcher, bool) {
 	at, ok := parsePlace(value)
-	m.match = func(_ *weaviate.Object, v scalars) certainty {
+	m.match = func(o *weaviate.Object, v *scalars) certainty {
 		if len(v.all) == 0 {
 			return no
 		}
 		there, is := v.all[0].(weaviate.Place)
-		if !is || metres(at, there) > 1010 {
+		switch {
+		case !is || metres(at, there) > 1010:
 			return no
+		case o.ID == own && there == at:
+			return yes
 		}
 		return maybe
 	}

@@ -135,10 +135,7 @@ func (s *indexSchema) token(p *indexedProperty, texts []string) (best string) {
 // questions are all that an object answers of the inverted indexes. Each asks for one of its own values, so it belongs in every answer.
 func (s *indexSchema) questions(object *weaviate.Object, template Probe) (out []Probe) {
 	template.Limit = foundMost
-	values := map[string]scalars{}
-	for name, v := range weaviate.Fields(object.Properties) {
-		values[name] = scalarsOf(v)
-	}
+	values := valuesOf(object)
 	for i := range s.properties {
 		p := &s.properties[i]
 		template.Tokenization = p.Tokenization
@@ -147,8 +144,8 @@ func (s *indexSchema) questions(object *weaviate.Object, template Probe) (out []
 			probe.Where = &weaviate.Condition{Property: property, Operator: operator, Type: kind, Value: value}
 			out = append(out, probe)
 		}
-		v := values[p.Name]
-		if s.inverted.IndexNullState && p.base != "geoCoordinates" && !(v.list && len(v.all) == 0) {
+		v := values.of(p.Name)
+		if s.inverted.IndexNullState && p.base != "geoCoordinates" && (!v.list || len(v.all) > 0) {
 			ask(p.Name, weaviate.IsNull, "boolean", strconv.FormatBool(len(v.all) == 0))
 		}
 		if len(v.all) == 0 {
@@ -205,13 +202,42 @@ const (
 
 // scalars are the single values of a property.
 type scalars struct {
-	all  []any
-	list bool
+	all   []any
+	list  bool
+	split []string // the tokens of its texts, once they were asked for
 }
 
-func scalarsOf(v weaviate.Value) scalars { return scalars{slices.Collect(v.Scalars()), v.List()} }
+// values are those of an object by property.
+type values map[string]*scalars
 
-func (s scalars) texts() (out []string) {
+func valuesOf(o *weaviate.Object) values {
+	values := values{}
+	for name, v := range weaviate.Fields(o.Properties) {
+		values[name] = &scalars{all: slices.Collect(v.Scalars()), list: v.List()}
+	}
+	return values
+}
+
+// of a property that the object does not have are none.
+func (v values) of(property string) *scalars {
+	if s := v[property]; s != nil {
+		return s
+	}
+	return &scalars{}
+}
+
+// tokens are those of all its texts.
+func (s *scalars) tokens(tokenization string) []string {
+	if s.split == nil {
+		s.split = []string{}
+		for _, text := range s.texts() {
+			s.split = append(s.split, tokenizers[tokenization](text)...)
+		}
+	}
+	return s.split
+}
+
+func (s *scalars) texts() (out []string) {
 	for _, v := range s.all {
 		if text, ok := v.(string); ok {
 			out = append(out, text)
@@ -221,7 +247,7 @@ func (s scalars) texts() (out []string) {
 }
 
 // length is what the server takes for the length of a property: the elements of a list, the characters of a text.
-func (s scalars) length() int {
+func (s *scalars) length() int {
 	if s.list {
 		return len(s.all)
 	}

@@ -105,13 +105,7 @@ func TestEveryQuestionHoldsItsOwnObject(t *testing.T) {
 			if !ok {
 				t.Fatalf("%s is not understood", q.String())
 			}
-			var v scalars
-			for name, value := range weaviate.Fields(object.Properties) {
-				if name == m.property {
-					v = scalarsOf(value)
-				}
-			}
-			if m.match(&object, v) == no {
+			if m.match(&object, valuesOf(&object).of(m.property)) == no {
 				t.Fatalf("%s does not hold its own object %s", q.String(), raw)
 			}
 		}
@@ -119,14 +113,14 @@ func TestEveryQuestionHoldsItsOwnObject(t *testing.T) {
 }
 
 func TestMatcher(t *testing.T) {
-	list := func(v ...any) scalars { return scalars{v, true} }
-	one := func(v ...any) scalars { return scalars{v, false} }
+	list := func(v ...any) *scalars { return &scalars{all: v, list: true} }
+	one := func(v ...any) *scalars { return &scalars{all: v} }
 	where := func(property string, o weaviate.Operator, kind, value string) Probe {
 		return Probe{Where: &weaviate.Condition{Property: property, Operator: o, Type: kind, Value: value}, Tokenization: "word"}
 	}
 	for _, c := range []struct {
 		probe Probe
-		v     scalars
+		v     *scalars
 		want  certainty
 	}{
 		{where("a", weaviate.Equal, "text", "river"), one("Granite River"), yes},
@@ -158,7 +152,7 @@ func TestMatcher(t *testing.T) {
 			t.Errorf("%s is not understood", c.probe.String())
 			continue
 		}
-		if got := m.match(nil, c.v); got != c.want {
+		if got := m.match(&weaviate.Object{ID: uuid.Max}, c.v); got != c.want {
 			t.Errorf("%s of %v: %d, want %d", c.probe.String(), c.v, got, c.want)
 		}
 	}
@@ -293,6 +287,11 @@ func TestJudgeRecall(t *testing.T) {
 		r := Result{Level: LevelIndex, Verdicts: Verdicts{Match: 1}, Index: index}
 		if r.Outcome() != c.want || (r.Summary() == "") != (c.want == Passed) {
 			t.Errorf("%s: the comparison as a whole is %s: %s", c.what, r.Outcome(), r.Summary())
+		}
+	}
+	for _, bad := range []IndexOptions{{Sample: -1}, {Probes: -1}, {Values: -1}, {RecallMargin: 1}, {RecallMargin: math.NaN()}} {
+		if _, err := (Options{Index: bad}).withDefaults(); err == nil {
+			t.Errorf("%+v is taken", bad)
 		}
 	}
 	if r := (Result{Level: LevelIndex, Verdicts: Verdicts{Match: 1}}); r.Outcome() != Inconclusive {

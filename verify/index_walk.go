@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,12 +54,17 @@ func (c *comparison) lookAtIndexes(ctx context.Context, parts []*part) error {
 
 // look does one collection.
 func (x *indexer) look(ctx context.Context, collection weaviate.Collection, parts []*part) error {
+	if collection.MultiTenant {
+		x.in(collection.Name, func(c *IndexedCollection) { c.Tenants = len(parts) })
+	}
+	if len(parts) > x.Index.Sample { // of more tenants than the sample can touch, so many are drawn first
+		parts = slices.Clone(parts)
+		slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.ranks(x.Seed)(uuid.Nil), b.ranks(x.Seed)(uuid.Nil)) })
+		parts = parts[:x.Index.Sample]
+	}
 	drawn, err := drawObjects(ctx, x.restored, parts, x.Index.Sample, x.Options, nil)
 	if err != nil {
 		return x.unread(&part{collection: collection.Name}, err)
-	}
-	if collection.MultiTenant {
-		x.in(collection.Name, func(c *IndexedCollection) { c.Tenants = len(parts) })
 	}
 	if err := x.walk(ctx, collection, drawn); err != nil {
 		return err
