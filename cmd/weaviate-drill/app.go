@@ -63,7 +63,7 @@ much was lost, and leaves evidence that an auditor accepts.`,
 	flags.StringVar(&a.logFormat, "log-format", "text", "`form` of the log on standard error: text, json")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours, also where NO_COLOR is not set")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "neither progress nor log lines below error")
-	root.AddCommand(a.runCommand(), a.auditCommand(), a.backupCommand(), a.verifyCommand(), a.reportCommand(), a.historyCommand(), a.selfTestCommand(), a.doctorCommand(), a.gcCommand(), a.demoCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.auditCommand(), a.backupCommand(), a.verifyCommand(), a.fingerprintCommand(), a.reportCommand(), a.historyCommand(), a.selfTestCommand(), a.doctorCommand(), a.gcCommand(), a.demoCommand(), a.versionCommand())
 	describeExits(root)
 	return root
 }

@@ -8,6 +8,7 @@ import (
 
 	drill "github.com/weaviate-drill/weaviate-drill"
 	"github.com/weaviate-drill/weaviate-drill/backup"
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/rto/report"
@@ -17,6 +18,7 @@ import (
 type verifyOptions struct {
 	backupID     string
 	capturePoint string
+	fingerprints []string
 	compare      comparisonFlags
 	work         workFlags
 }
@@ -32,11 +34,15 @@ checks of the configuration (verify.checks) are asked of the restored side.
 
 At level full and above, what was compared is kept in the evidence until the result is told: after a crash or an
 interruption --resume goes on. Parts (--parts) run on as many machines, keep what they did, and end with status 0
-whatever they found; --reduce makes the result of them.`,
+whatever they found; --reduce makes the result of them.
+
+Fingerprints that the evidence has of the backup are used. With --fingerprint the restored side is held against
+fingerprints alone, and no source is asked: one from before and one from after the backup prove most.`,
 		Example: `  weaviate-drill verify --backup-id latest
   weaviate-drill verify --capture-point 2026-11-24T03:00:00Z --level counts
   weaviate-drill verify                  # two Weaviates that nobody writes to
   weaviate-drill verify --resume         # the same command again, after it was broken off
+  weaviate-drill verify --backup-id latest --fingerprint evidence   # the source is gone
   weaviate-drill verify --comparison c1 --parts 3 --part 0   # a third of the work; then --comparison c1 --reduce`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.verify(c, o) },
@@ -44,9 +50,13 @@ whatever they found; --reduce makes the result of them.`,
 	flags := c.Flags()
 	flags.StringVar(&o.backupID, "backup-id", "", "`id` of the backup that was restored, or \"latest\"")
 	flags.StringVar(&o.capturePoint, "capture-point", "", "the `instant` whose writes were restored (RFC 3339)")
+	flags.StringArrayVar(&o.fingerprints, "fingerprint", nil, "judge by the fingerprint in `file` instead of the source, or by \"evidence\": those kept of --backup-id (may be repeated)")
 	o.compare.add(c, verify.LevelStructure)
 	o.work.add(c)
 	c.MarkFlagsMutuallyExclusive("backup-id", "capture-point")
+	for _, split := range []string{"resume", "parts", "reduce"} {
+		c.MarkFlagsMutuallyExclusive("fingerprint", split)
+	}
 	return c
 }
 
@@ -94,11 +104,14 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 			return err
 		}
 	}
-	source, err := dial(c, "source", cfg.Source.Server)
+	if len(o.fingerprints) > 0 {
+		err = a.fingerprints(c.Context(), cfg, o.fingerprints, &options)
+	} else if cfg.Verify.Fingerprint {
+		err = keptFingerprints(c.Context(), cfg, &options)
+	}
 	if err != nil {
 		return err
 	}
-	defer source.Close()
 	restored, err := dial(c, "sandbox.external", *cfg.Sandbox.External)
 	if err != nil {
 		return err
@@ -108,7 +121,7 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 	options.Progress = func(done, total int64) {
 		a.progress.show(drill.Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})
 	}
-	result, done, err := a.compare(c.Context(), o.work, cfg, source, restored, options)
+	result, done, err := a.compareBy(c, o, cfg, restored, options)
 	if err != nil || result == nil {
 		return err
 	}
@@ -137,6 +150,20 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 		}
 	}
 	return outcome(status)
+}
+
+// compareBy holds the restored side against fingerprints or against the source, as compare does.
+func (a *app) compareBy(c *cobra.Command, o verifyOptions, cfg *drill.Config, restored *weaviate.Conn, options verify.Options) (*verify.Result, func(), error) {
+	if len(o.fingerprints) > 0 {
+		result, err := verify.CompareFingerprint(c.Context(), restored, options)
+		return result, func() {}, err
+	}
+	source, err := dial(c, "source", cfg.Source.Server)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer source.Close()
+	return a.compare(c.Context(), o.work, cfg, source, restored, options)
 }
 
 func (o verifyOptions) captured() (time.Time, error) {
