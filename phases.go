@@ -449,6 +449,12 @@ func (r *run) verify(ctx context.Context) error {
 		return err
 	}
 	o.Before, o.After = r.before, r.after
+	nodes, done, err := r.nodes(ctx)
+	defer done()
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	o.Nodes = nodes
 	result, err := verify.Compare(ctx, r.source, r.restored, o)
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package drill
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -11,6 +14,8 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/external"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/kubernetes"
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/process"
+	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
+	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
 // places are the kinds of sandbox. A new kind is one line here.
@@ -40,6 +45,31 @@ func (c *Config) OpenSandbox() (sandbox.Sandbox, error) {
 		return nil, fmt.Errorf("%w: sandbox.kind %q is not known", ErrConfig, c.Sandbox.Kind)
 	}
 	return open(c)
+}
+
+// nodes connects to each node of the sandbox by itself, where there are several and its kind can tell how. done ends the connections, also after an error.
+func (r *run) nodes(ctx context.Context) (nodes []verify.Node, done func(), err error) {
+	done = func() {
+		for _, n := range nodes {
+			_ = n.Conn.Close()
+		}
+	}
+	instance, can := r.instance.(sandbox.Spread)
+	if !can || len(r.record.Sandbox.Nodes) < 2 || !r.config.Verify.Level.AtLeast(verify.LevelFull) {
+		return nil, done, nil
+	}
+	endpoints, err := instance.Endpoints(ctx)
+	if err != nil {
+		return nil, done, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
+		conn, err := weaviate.Dial(ctx, endpoints[name])
+		if err != nil {
+			return nodes, done, fmt.Errorf("node %s: %w", name, err)
+		}
+		nodes = append(nodes, verify.Node{Name: name, Conn: conn})
+	}
+	return nodes, done, nil
 }
 
 // options are those of the sandbox. The schema has let through only quantities that parse.

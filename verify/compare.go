@@ -46,6 +46,8 @@ type Options struct {
 	Before, After *Fingerprint
 	// NodeMapping maps names of source nodes to those of the restored side where they differ.
 	NodeMapping map[string]string
+	// Nodes are those of the restored side, each reached by itself, so that every copy of replicated data is seen at level full. Where data is replicated and a node is not among them, its copies are unknown.
+	Nodes []Node
 	// Progress, when set, is told how many of the source's objects are done; calls do not overlap. The total is an estimate while the source is being written to.
 	Progress func(done, total int64) `json:"-"`
 	Log      *slog.Logger            `json:"-"` // nil: silent
@@ -158,6 +160,11 @@ func newComparison(source, restored *weaviate.Conn, o Options, processes int) (*
 
 // finish makes the result when the objects have been read.
 func (c *comparison) finish(ctx context.Context, parts []*part, began time.Time) (*Result, error) {
+	if c.Level.AtLeast(LevelFull) {
+		if err := c.compareCopies(ctx, parts); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.conclude(ctx, parts); err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (c *comparison) concludePart(ctx context.Context, p *part) error {
 		c.missingAsWhole(p, where, p.sourceCount)
 		return nil
 	}
-	if p.incomplete || !p.onRestored {
+	if p.incomplete || p.uneven || !p.onRestored {
 		return nil
 	}
 	switch {

@@ -46,7 +46,7 @@ type Difference struct {
 
 // StructureDifference is one difference outside the objects: schema, alias, tenant, count.
 type StructureDifference struct {
-	Kind     string  `json:"kind"`  // collection, schema, alias, tenant, count, shard, range, role, permission, assignment, user
+	Kind     string  `json:"kind"`  // collection, schema, alias, tenant, count, shard, copy, range, role, permission, assignment, user
 	Where    string  `json:"where"` // "Article", "Article/tenant-1", "Article.vectorIndexConfig.efConstruction"
 	Source   string  `json:"source"`
 	Restored string  `json:"restored"`
@@ -97,6 +97,7 @@ type Result struct {
 	Sampling        *Sampling             `json:"sampling,omitempty"`
 	Index           *Index                `json:"index,omitempty"` // at level index
 	Collections     []Collection          `json:"collections"`
+	Copies          []Copies              `json:"copies,omitempty"` // of collections that are replicated, at level full and above
 	Structure       []StructureDifference `json:"structure,omitempty"`
 	Differences     []Difference          `json:"differences,omitempty"` // at most Options.MaxDifferences; Verdicts has the totals
 	Access          *AccessCompared       `json:"access,omitempty"`      // nil: roles and users were not compared

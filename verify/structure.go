@@ -26,6 +26,7 @@ type part struct {
 	sourceRead, resRead    int64 // of them, those that were judged
 	verdicts               Verdicts
 	incomplete             bool      // a range could not be read
+	uneven                 bool      // its copies differ, which is said of them: what a server counts is then that of one, and what it lists of another
 	damaged                int       // ranges that are listed as such
 	past                   *pastPart // what fingerprints of the source hold of it; nil: nothing
 	missing                string    // rule for a whole part that was not restored, when it is lost

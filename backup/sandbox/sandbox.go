@@ -118,6 +118,10 @@ type (
 	}
 	// Disposable is an Instance that Up made for one drill, and that Down removes with all that it holds. Nothing else is ever damaged on purpose.
 	Disposable interface{ Disposable() }
+	// Spread is an Instance that tells how each of its nodes is reached by itself, by the node's name. Only so is every copy of replicated data seen.
+	Spread interface {
+		Endpoints(ctx context.Context) (map[string]weaviate.Endpoint, error)
+	}
 	// Measured is an Instance that says where the time of Up went.
 	Measured interface{ Steps() []Step }
 	// Likened is an Instance that knows what its nodes are made of, and perhaps the source's: processors, memory, storage, environment. What is equal on both sides is in the list too, so that

@@ -175,6 +175,9 @@ func TestThreeNodes(t *testing.T) {
 	if got := strings.Join(r.Sandbox.Nodes, " "); got != strings.Join(source.Nodes, " ") {
 		t.Errorf("the sandbox had the nodes %s", got)
 	}
+	if c := r.Verification.Copies; len(c) != 1 || len(c[0].Nodes) != 3 || c[0].Nodes[2].Objects != objects || c[0].Differing != 0 {
+		t.Errorf("copies %+v", c)
+	}
 	if len(r.Sandbox.Steps) == 0 || len(r.Sandbox.Isolation) != 3 {
 		t.Errorf("steps %v, isolation %v", r.Sandbox.Steps, r.Sandbox.Isolation)
 	}

@@ -15,7 +15,16 @@ import (
 // Object reads one object by its id over REST, which goes through another index than a scan: damage there answers ErrNotFound though every scan and count is right. It is read at consistency ONE,
 // like all else: at the server's default, QUORUM, a replica that lacks it would be repaired by the looking.
 func (c *Conn) Object(ctx context.Context, collection, tenant string, id uuid.UUID) (Object, error) {
-	path := "/objects/" + url.PathEscape(collection) + "/" + id.String() + "?include=vector&consistency_level=ONE"
+	return c.object(ctx, collection, tenant, id, "consistency_level=ONE")
+}
+
+// ObjectOn is Object for the copy that a node holds. A node without one, because the shard is not there, makes Weaviate 1.38.5 try for many seconds: give ctx a deadline.
+func (c *Conn) ObjectOn(ctx context.Context, node, collection, tenant string, id uuid.UUID) (Object, error) {
+	return c.object(ctx, collection, tenant, id, "node_name="+url.QueryEscape(node))
+}
+
+func (c *Conn) object(ctx context.Context, collection, tenant string, id uuid.UUID, from string) (Object, error) {
+	path := "/objects/" + url.PathEscape(collection) + "/" + id.String() + "?include=vector&" + from
 	if tenant != "" {
 		path += "&tenant=" + url.QueryEscape(tenant)
 	}

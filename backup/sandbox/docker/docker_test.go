@@ -72,6 +72,7 @@ func TestThreeNodes(t *testing.T) {
 	check(t, err)
 	defer c.Close()
 	sandboxtest.Restore(t, c, "three")
+	sandboxtest.EveryNode(t, i, nodes...)
 
 	containers, err := daemon.ContainerList(t.Context(), client.ContainerListOptions{Filters: make(client.Filters).Add("label", docker.LabelDrill+"="+spec.DrillID)})
 	check(t, err)

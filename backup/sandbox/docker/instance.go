@@ -71,6 +71,14 @@ func (i *instance) ready(ctx context.Context, n *node, key secret.Value) error {
 
 func (i *instance) Endpoint() weaviate.Endpoint { return i.nodes[0].endpoint }
 
+func (i *instance) Endpoints(context.Context) (map[string]weaviate.Endpoint, error) {
+	all := make(map[string]weaviate.Endpoint, len(i.nodes))
+	for _, n := range i.nodes {
+		all[n.name] = n.endpoint
+	}
+	return all, nil
+}
+
 func (i *instance) Logs(ctx context.Context, w io.Writer) error {
 	for _, n := range i.nodes {
 		if err := i.log(ctx, n, "all", func(log io.Reader) error { return sandbox.CopyLog(w, n.name, log) }); err != nil {

@@ -102,6 +102,7 @@ func TestTwin(t *testing.T) {
 			t.Errorf("%d objects came back on %s, not %d", n, node, sandboxtest.Objects)
 		}
 	}
+	sandboxtest.EveryNode(t, i, source.Nodes...)
 
 	// Whatever it is answered with, so much goes through the port-forward that its rate is known.
 	_ = restored.Do(t.Context(), http.MethodPost, "/graphql", map[string]string{"query": strings.Repeat(" ", 8<<20)}, nil)

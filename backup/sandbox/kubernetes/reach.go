@@ -25,21 +25,9 @@ import (
 // network of its pods; from outside it goes through the API server, over TLS to there (forward sees to it) and from there to the kubelet, which always speaks TLS. A node that is ready may not be reached for a moment: its name is not
 // known to every resolver at once, nor are network policies known to every machine.
 func (i *Instance) reach(ctx context.Context, spec sandbox.Spec, key secret.Value) error {
-	i.endpoint.APIKey = key
-	if i.cluster.inside != "" {
-		host := fmt.Sprintf("%s.%s.%s.svc", i.nodes[0].pod, serviceName, i.namespace)
-		i.endpoint.URL = "http://" + net.JoinHostPort(host, fmt.Sprint(restPort)) // plain, but never outside the cluster
-		i.endpoint.GRPC = net.JoinHostPort(host, fmt.Sprint(grpcPort))
-	} else {
-		http, err := i.forward(restPort)
-		if err != nil {
-			return err
-		}
-		grpc, err := i.forward(grpcPort)
-		if err != nil {
-			return err
-		}
-		i.endpoint.URL, i.endpoint.GRPC = "http://"+http, grpc
+	var err error
+	if i.endpoint, err = i.way(i.nodes[0], key); err != nil {
+		return err
 	}
 	for began := time.Now(); ; {
 		err := spec.Fits(ctx, i.endpoint)
@@ -53,12 +41,41 @@ func (i *Instance) reach(ctx context.Context, spec sandbox.Spec, key secret.Valu
 	}
 }
 
-// forward makes a tunnel to a port of the first node and returns its address on this machine.
-func (i *Instance) forward(port int) (string, error) {
+// way is how a node is reached.
+func (i *Instance) way(n node, key secret.Value) (e weaviate.Endpoint, err error) {
+	e.APIKey = key
+	if i.cluster.inside != "" {
+		host := fmt.Sprintf("%s.%s.%s.svc", n.pod, serviceName, i.namespace)
+		e.URL = "http://" + net.JoinHostPort(host, fmt.Sprint(restPort)) // plain, but never outside the cluster
+		e.GRPC = net.JoinHostPort(host, fmt.Sprint(grpcPort))
+		return e, nil
+	}
+	if e.URL, err = i.forward(n, restPort); err != nil {
+		return e, err
+	}
+	e.URL = "http://" + e.URL
+	e.GRPC, err = i.forward(n, grpcPort)
+	return e, err
+}
+
+// Endpoints are those of all nodes. Outside the cluster each gets tunnels of its own, which end with Down.
+func (i *Instance) Endpoints(context.Context) (map[string]weaviate.Endpoint, error) {
+	all := map[string]weaviate.Endpoint{i.nodes[0].name: i.endpoint}
+	for _, n := range i.nodes[1:] {
+		var err error
+		if all[n.name], err = i.way(n, i.endpoint.APIKey); err != nil {
+			return nil, fmt.Errorf("node %s: %w", n.name, err)
+		}
+	}
+	return all, nil
+}
+
+// forward makes a tunnel to a port of a node and returns its address on this machine.
+func (i *Instance) forward(n node, port int) (string, error) {
 	if address, _, err := rest.DefaultServerUrlFor(i.cluster.config); err != nil || address.Scheme != "https" {
 		return "", fmt.Errorf("port-forward: the API server is not reached over TLS (%s): the API key and the data would be read by anybody on the way", i.cluster.config.Host)
 	}
-	address := i.cluster.CoreV1().RESTClient().Post().Resource("pods").Namespace(i.namespace).Name(i.nodes[0].pod).SubResource("portforward").URL()
+	address := i.cluster.CoreV1().RESTClient().Post().Resource("pods").Namespace(i.namespace).Name(n.pod).SubResource("portforward").URL()
 	websocket, err := portforward.NewSPDYOverWebsocketDialer(address, i.cluster.config)
 	if err != nil {
 		return "", fmt.Errorf("port-forward: %w", err)

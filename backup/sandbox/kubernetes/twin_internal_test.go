@@ -244,7 +244,7 @@ func TestReservedVariables(t *testing.T) {
 // TestNothingIsForwardedInPlaintext speaks to an API server that has no TLS.
 func TestNothingIsForwardedInPlaintext(t *testing.T) {
 	i := &Instance{cluster: &cluster{config: &rest.Config{Host: "http://203.0.113.1:8080"}}}
-	if _, err := i.forward(restPort); err == nil || !strings.Contains(err.Error(), "TLS") {
+	if _, err := i.forward(node{}, restPort); err == nil || !strings.Contains(err.Error(), "TLS") {
 		t.Error(err)
 	}
 }

@@ -114,6 +114,14 @@ type instance struct {
 
 func (i *instance) Endpoint() weaviate.Endpoint { return i.cluster.Endpoints[0] }
 
+func (i *instance) Endpoints(context.Context) (map[string]weaviate.Endpoint, error) {
+	all := make(map[string]weaviate.Endpoint, len(i.cluster.Nodes))
+	for n, p := range i.cluster.Nodes {
+		all[p.Name] = i.cluster.Endpoints[n]
+	}
+	return all, nil
+}
+
 func (i *instance) Logs(ctx context.Context, w io.Writer) error {
 	for _, p := range i.cluster.Nodes {
 		log, err := os.Open(p.LogFile)

@@ -67,6 +67,7 @@ func TestThreeNodes(t *testing.T) {
 	}
 	defer c.Close()
 	sandboxtest.Restore(t, c, "three")
+	sandboxtest.EveryNode(t, i, nodes...)
 }
 
 // TestDeath kills a program that has a sandbox up: on Linux its servers must end with it, and Tidy removes what they leave.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +122,30 @@ func Restore(t *testing.T, c *weaviate.Conn, id string) {
 	must(t, err)
 	if n != Objects {
 		t.Errorf("%d objects came back of %d", n, Objects)
+	}
+}
+
+// EveryNode reads what was restored through each node by itself.
+func EveryNode(t *testing.T, i sandbox.Instance, nodes ...string) {
+	t.Helper()
+	endpoints, err := i.(sandbox.Spread).Endpoints(t.Context())
+	must(t, err)
+	if got := slices.Sorted(maps.Keys(endpoints)); !slices.Equal(got, nodes) {
+		t.Errorf("nodes %q are reached, not %q", got, nodes)
+	}
+	addresses := map[string]bool{}
+	for name, e := range endpoints {
+		addresses[e.URL], addresses[e.GRPC] = true, true
+		c, err := weaviate.Dial(t.Context(), e)
+		must(t, err)
+		page, err := c.Scan(weaviate.Range{Collection: Collection, Expect: Objects}).Next(t.Context())
+		if err != nil || len(page) != Objects {
+			t.Errorf("%s lists %d objects of %d, %v", name, len(page), Objects, err)
+		}
+		must(t, c.Close())
+	}
+	if len(addresses) != 2*len(nodes) {
+		t.Errorf("two nodes have the same address: %v", endpoints)
 	}
 }
 
