@@ -20,6 +20,7 @@ func (r *run) selfTest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.Before, o.After = r.before, r.after
 	o.Progress = func(done, total int64) {
 		r.Progress(Progress{Phase: rto.SelfTest, Done: done, Total: total, Unit: "objects"})
 	}
