@@ -224,71 +224,82 @@ func readOne(ctx context.Context, conn *weaviate.Conn, p *part, id uuid.UUID, re
 	return found, err
 }
 
-// probesOf makes the questions of a collection from the objects that were drawn. Of a collection with more tenants than are probed those come first whose objects do.
+// probesOf makes the questions of a collection from the objects that were drawn.
 func probesOf(ctx context.Context, conn *weaviate.Conn, collection weaviate.Collection, drawn []candidate, o IndexOptions, wait func(context.Context, int) error) (probes []Probe, skipped []string, err error) {
 	schema, err := readIndexSchema(collection)
 	if err != nil {
 		return nil, nil, err
 	}
-	// One object of each tenant in turn, so that every one of them is asked for.
-	var order []*part
-	of := map[*part][]candidate{}
-	for _, d := range drawn {
-		if _, there := of[d.part]; !there {
-			if len(order) == probedTenants {
-				continue
-			}
-			order = append(order, d.part)
-		}
-		of[d.part] = append(of[d.part], d)
-	}
+	order, tenants := inTurns(drawn)
 	values := o.Values
-	if len(order) > 1 {
+	if tenants > 1 {
 		values = 1
 	}
-	perVector := map[string]int{}
-	asked := map[*part]map[string]int{}
-	for turn := 0; turn < max(o.Probes, o.Values); turn++ {
-		for _, p := range order {
-			if turn >= len(of[p]) {
-				continue
-			}
-			if asked[p] == nil {
-				asked[p] = map[string]int{}
-			}
-			if wait != nil {
-				if err := wait(ctx, 1); err != nil {
-					return nil, nil, err
-				}
-			}
-			object, err := readOne(ctx, conn, p, of[p][turn].id, false)
-			if err != nil {
+	searches := map[string]int{}        // by the name of the vector
+	asked := map[*part]map[string]int{} // by kind
+	for _, d := range order[:min(len(order), max(o.Probes, 10*tenants))] {
+		if wait != nil {
+			if err := wait(ctx, 1); err != nil {
 				return nil, nil, err
 			}
-			if object == nil { // deleted since
+		}
+		object, err := readOne(ctx, conn, d.part, d.id, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		if object == nil { // deleted since
+			continue
+		}
+		probe := Probe{Collection: d.part.collection, Tenant: d.part.tenant, Object: object.ID}
+		for _, v := range object.Vectors {
+			index := schema.vectors[v.Name]
+			if searches[v.Name] == o.Probes || !index.answersItself(v) {
 				continue
 			}
-			probe := Probe{Collection: p.collection, Tenant: p.tenant, Object: object.ID}
-			for _, v := range object.Vectors {
-				index := schema.vectors[v.Name]
-				if perVector[v.Name] == o.Probes || !index.answersItself(v) {
-					continue
-				}
-				perVector[v.Name]++
-				near := probe
-				near.Near, near.Limit = &Near{v.Name, index.metric(), v.Multi, v.Bytes}, o.Neighbours
-				probes = append(probes, near)
-			}
-			for _, question := range schema.questions(object, probe) {
-				kind := question.kind()
-				if asked[p][kind] < values && !slices.ContainsFunc(probes, func(q Probe) bool { return q.same(&question) }) {
-					asked[p][kind]++
-					probes = append(probes, question)
-				}
+			searches[v.Name]++
+			near := probe
+			near.Near, near.Limit = &Near{v.Name, index.metric(), v.Multi, v.Bytes}, o.Neighbours
+			probes = append(probes, near)
+		}
+		if asked[d.part] == nil {
+			asked[d.part] = map[string]int{}
+		}
+		for _, question := range schema.questions(object, probe) {
+			kind := question.kind()
+			if asked[d.part][kind] < values && !slices.ContainsFunc(probes, func(q Probe) bool { return q.same(&question) }) {
+				asked[d.part][kind]++
+				probes = append(probes, question)
 			}
 		}
 	}
-	return probes, schema.skipped, nil
+	skipped = schema.skipped
+	for _, p := range schema.properties {
+		if !slices.ContainsFunc(probes, func(q Probe) bool { return q.asksFor(p.Name) }) {
+			skipped = append(skipped, fmt.Sprintf("%s.%s: none of the objects that were drawn has a value that can be asked for", collection.Name, p.Name))
+		}
+	}
+	return probes, skipped, nil
+}
+
+// inTurns takes one object of each tenant in turn, so that every one of them is asked for. Of more tenants than are probed those are left whose objects come first.
+func inTurns(drawn []candidate) (order []candidate, tenants int) {
+	turn := map[*part]int{} // of the next object
+	turns := map[candidate]int{}
+	for _, d := range drawn {
+		if _, there := turn[d.part]; !there && len(turn) == probedTenants {
+			continue
+		}
+		turns[d] = turn[d.part]
+		turn[d.part]++
+		order = append(order, d)
+	}
+	slices.SortStableFunc(order, func(a, b candidate) int { return cmp.Compare(turns[a], turns[b]) })
+	return order, len(turn)
+}
+
+// asksFor says whether a probe asks for values of a property, and not only whether it has some.
+func (p *Probe) asksFor(property string) bool {
+	return p.Keyword != nil && p.Keyword.Property == property || p.Where != nil && p.Where.Property == property && p.Where.Operator != weaviate.IsNull
 }
 
 // kind tells questions apart of which so many are asked: by index, that is by property and operator.

@@ -112,6 +112,31 @@ func TestEveryQuestionHoldsItsOwnObject(t *testing.T) {
 	})
 }
 
+func TestTenantsInTurns(t *testing.T) {
+	var parts []*part
+	for i := range probedTenants + 5 {
+		parts = append(parts, &part{collection: "A", tenant: fmt.Sprint(i)})
+	}
+	var drawn []candidate
+	for i, p := range parts {
+		for j := range 1 + 3*(i%2) {
+			drawn = append(drawn, candidate{uint64(10*i + j), uuid.UUID{byte(i), byte(j)}, p})
+		}
+	}
+	order, tenants := inTurns(drawn)
+	if tenants != probedTenants || len(order) != probedTenants/2*5 {
+		t.Fatalf("%d objects of %d tenants", len(order), tenants)
+	}
+	for i, d := range order[:probedTenants] {
+		if d.part != parts[i] || d.id[1] != 0 {
+			t.Errorf("%d: %+v", i, d)
+		}
+	}
+	if d := order[probedTenants]; d.part != parts[1] || d.id[1] != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestMatcher(t *testing.T) {
 	list := func(v ...any) *scalars { return &scalars{all: v, list: true} }
 	one := func(v ...any) *scalars { return &scalars{all: v} }
