@@ -82,3 +82,24 @@ func TestChosen(t *testing.T) {
 		}
 	}
 }
+
+// Whoever compares roles and users must be allowed to see all of them.
+func TestAccessNeeded(t *testing.T) {
+	for _, c := range []struct{ restore, want string }{
+		{"", ""}, {"restore: {users: all}", "read_users"}, {"restore: {roles: all}", "read_roles read_users read_groups"}, {"restore: {roles: all}\nverify: {level: archive}", ""},
+	} {
+		cfg, err := ParseConfig("drill.yaml", []byte(least+c.restore))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range cfg.permissions() {
+			if p.For == "compare roles and users" {
+				got = append(got, p.Action)
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v, want %s", c.restore, got, c.want)
+		}
+	}
+}

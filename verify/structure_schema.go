@@ -114,12 +114,11 @@ func (c *comparison) diffJSON(path, in string, a, b any) {
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(left)) {
-		at, other, there := path+"."+key, any(nil), false
-		name := key
+		at, name := path+"."+key, key
 		if list {
 			name = "property"
 		}
-		if other, there = right[key]; there {
+		if other, there := right[key]; there {
 			c.diffJSON(at, name, left[key], other)
 		} else if list || !meansAbsence(in, key, left[key]) {
 			c.onlyOn(at, text(left[key]), "(missing)", Lost, list)
