@@ -20,14 +20,14 @@ import (
 
 // single are the damages that leave everything else to be compared, in the order in which they are done.
 var single = []sabotage{
-	{"object removed", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"object removed", func(ctx context.Context, s *saboteur) (wanted, error) {
 		v, err := s.draw(ctx, func(victim) bool { return true })
 		if err != nil {
 			return wanted{}, err
 		}
 		return s.wants(v, Lost), s.restored.Do(ctx, http.MethodDelete, v.path(), nil, nil)
 	}},
-	{"object added", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"object added", func(ctx context.Context, s *saboteur) (wanted, error) {
 		like, err := s.draw(ctx, func(victim) bool { return true })
 		if err != nil {
 			return wanted{}, err
@@ -51,7 +51,7 @@ var single = []sabotage{
 		}
 	})},
 	{"vector of another object", exchangeVector},
-	{"vector lost", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"vector lost", func(ctx context.Context, s *saboteur) (wanted, error) {
 		return s.change(ctx, hasVector, func(v victim, body map[string]any) (fields []string, err error) {
 			delete(body, "vector")
 			delete(body, "vectors")
@@ -61,7 +61,7 @@ var single = []sabotage{
 			return fields, nil
 		})
 	}},
-	{"property changed", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"property changed", func(ctx context.Context, s *saboteur) (wanted, error) {
 		return s.change(ctx, hasProperty, func(v victim, body map[string]any) ([]string, error) {
 			name, properties := propertyOf(v, body)
 			if name == "" {
@@ -82,7 +82,7 @@ var single = []sabotage{
 			return []string{"properties." + name}, nil
 		})
 	}},
-	{"property lost", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"property lost", func(ctx context.Context, s *saboteur) (wanted, error) {
 		return s.change(ctx, hasProperty, func(v victim, body map[string]any) ([]string, error) {
 			name, properties := propertyOf(v, body)
 			delete(properties, name)
@@ -92,25 +92,25 @@ var single = []sabotage{
 			return []string{"properties." + name}, nil
 		})
 	}},
-	{"object written again, with the same content", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"object written again, with the same content", func(ctx context.Context, s *saboteur) (wanted, error) {
 		return s.change(ctx, func(victim) bool { return true }, func(victim, map[string]any) ([]string, error) { return []string{"lastUpdateTime"}, nil })
 	}},
 	{"setting of a schema changed", schemaChanged},
-	{"alias lost", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"alias lost", func(ctx context.Context, s *saboteur) (wanted, error) {
 		alias, _, err := s.alias(ctx)
 		if err != nil {
 			return wanted{}, err
 		}
 		return wantsStructure("alias", alias, Lost), s.restored.Do(ctx, http.MethodDelete, "/aliases/"+url.PathEscape(alias), nil, nil)
 	}},
-	{"alias added", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"alias added", func(ctx context.Context, s *saboteur) (wanted, error) {
 		if len(s.places) == 0 {
 			return wanted{}, errNoVictim
 		}
 		alias := s.name()
 		return wantsStructure("alias", alias, Unexpected), s.restored.Do(ctx, http.MethodPost, "/aliases", map[string]any{"alias": alias, "class": s.places[0].collection.Name}, nil)
 	}},
-	{"collection added", func(s *saboteur, ctx context.Context) (wanted, error) {
+	{"collection added", func(ctx context.Context, s *saboteur) (wanted, error) {
 		name := s.name()
 		return wantsStructure("collection", name, Unexpected), s.restored.Do(ctx, http.MethodPost, "/schema", map[string]any{"class": name, "vectorizer": "none"}, nil)
 	}},
@@ -118,14 +118,14 @@ var single = []sabotage{
 
 // tenantRemoved and collectionRemoved take so much with them that what was damaged before could not be told from it.
 var (
-	tenantRemoved = sabotage{"tenant removed", func(s *saboteur, ctx context.Context) (wanted, error) {
+	tenantRemoved = sabotage{"tenant removed", func(ctx context.Context, s *saboteur) (wanted, error) {
 		v, err := s.draw(ctx, func(v victim) bool { return v.tenant != "" })
 		if err != nil {
 			return wanted{}, err
 		}
 		return wantsStructure("tenant", v.place.String(), Lost), s.restored.Do(ctx, http.MethodDelete, "/schema/"+url.PathEscape(v.collection.Name)+"/tenants", []string{v.tenant}, nil)
 	}}
-	collectionRemoved = sabotage{"collection removed", func(s *saboteur, ctx context.Context) (wanted, error) {
+	collectionRemoved = sabotage{"collection removed", func(ctx context.Context, s *saboteur) (wanted, error) {
 		v, err := s.draw(ctx, func(victim) bool { return true })
 		if err != nil {
 			return wanted{}, err
@@ -227,8 +227,8 @@ func putVector(body map[string]any, name string, numbers []float32) {
 	vectors[name] = numbers
 }
 
-func changeVector(change func(numbers []float32)) func(*saboteur, context.Context) (wanted, error) {
-	return func(s *saboteur, ctx context.Context) (wanted, error) {
+func changeVector(change func(numbers []float32)) func(context.Context, *saboteur) (wanted, error) {
+	return func(ctx context.Context, s *saboteur) (wanted, error) {
 		return s.change(ctx, hasVector, func(v victim, body map[string]any) ([]string, error) {
 			x, numbers := plainVector(v)
 			before := slices.Clone(numbers)
@@ -242,7 +242,7 @@ func changeVector(change func(numbers []float32)) func(*saboteur, context.Contex
 }
 
 // exchangeVector gives an object the vector of another one.
-func exchangeVector(s *saboteur, ctx context.Context) (wanted, error) {
+func exchangeVector(ctx context.Context, s *saboteur) (wanted, error) {
 	other, err := s.draw(ctx, hasVector)
 	if err != nil {
 		return wanted{}, err
@@ -277,7 +277,7 @@ func propertyOf(v victim, body map[string]any) (string, map[string]any) {
 }
 
 // schemaChanged changes a number that no stored object depends on.
-func schemaChanged(s *saboteur, ctx context.Context) (wanted, error) {
+func schemaChanged(ctx context.Context, s *saboteur) (wanted, error) {
 	for _, i := range s.random.Perm(len(s.places)) {
 		c := s.places[i].collection
 		schema, err := decoded(c.Schema)

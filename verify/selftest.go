@@ -130,7 +130,7 @@ func (p place) String() string {
 // sabotage is one kind of damage. do returns what must be noticed. An error that is not fatal is that this data, or this server, does not allow it.
 type sabotage struct {
 	kind string
-	do   func(s *saboteur, ctx context.Context) (wanted, error)
+	do   func(ctx context.Context, s *saboteur) (wanted, error)
 }
 
 // wanted is what a comparison must say of a victim.
@@ -177,7 +177,7 @@ func (s *saboteur) run(ctx context.Context, stage []sabotage) error {
 	}
 	var all []done
 	for _, each := range stage {
-		w, err := each.do(s, ctx)
+		w, err := each.do(ctx, s)
 		switch {
 		case err != nil && (fatal(err) || ctx.Err() != nil):
 			return fmt.Errorf("self-test, %s: %w", each.kind, err)
