@@ -226,6 +226,7 @@ func verificationLines(v *verify.Result) []string {
 	if !v.FreshnessHorizon.IsZero() {
 		lines = append(lines, fmt.Sprintf("The newest write that came back is of %s (freshness horizon).", at(v.FreshnessHorizon)))
 	}
+	lines = append(lines, copiesLines(v)...)
 	return lines
 }
 
