@@ -446,6 +446,9 @@ func (o Options) splits() error {
 	if o.Level != "" && !o.Level.AtLeast(LevelFull) {
 		return fmt.Errorf("verify: level %s %w: only the objects of level %s and above are compared piece by piece", o.Level, ErrWhole, LevelFull)
 	}
+	if o.Ledger == nil {
+		return errors.New("verify: a comparison can only be split with a ledger, in which its parts meet")
+	}
 	return nil
 }
 

@@ -278,8 +278,12 @@ func TestWork(t *testing.T) {
 		if _, err := Reduce(t.Context(), source, restored, o); !errors.Is(err, ErrWhole) {
 			t.Error(err)
 		}
-		if _, err := Share(t.Context(), source, restored, options, 2, 2); err == nil {
+		o.Level = LevelFull
+		if _, err := Share(t.Context(), source, restored, o, 2, 2); err == nil {
 			t.Error("there is a part 2 of 2")
+		}
+		if _, err := Share(t.Context(), source, restored, options, 0, 2); err == nil {
+			t.Error("a part has nowhere to keep its results")
 		}
 	})
 }
