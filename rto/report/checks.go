@@ -220,6 +220,9 @@ func verificationLines(v *verify.Result) []string {
 	if v.Access != nil {
 		lines = append(lines, accessLine(*v.Access))
 	}
+	if v.Ranges != nil {
+		lines = append(lines, fingerprintLine(*v.Ranges))
+	}
 	if !v.CompletenessHorizon.IsZero() {
 		lines = append(lines, fmt.Sprintf("Every write on the source up to %s came back (completeness horizon).", at(v.CompletenessHorizon)))
 	}
@@ -337,7 +340,7 @@ func verdictTotals(v *verify.Result) string {
 }
 
 func comparisonDocument(v *verify.Result) document {
-	return document{verificationSection(v), structureSection(v, few), differencesSection(v, few), indexSection(v), indexFailuresSection(v, few)}
+	return document{verificationSection(v), structureSection(v, few), differencesSection(v, few), rulesSection(v), indexSection(v), indexFailuresSection(v, few)}
 }
 
 func backupsDocument(list []backup.Listing) document {

@@ -47,6 +47,12 @@ func drill(passed bool) *evidence.Record {
 				{Name: "Customer", Tenants: 20, SourceCount: 2000, RestoredCount: 2000, SourceRead: 2000, RestoredRead: 2000, Verdicts: verify.Verdicts{Match: 2000}},
 				{Name: "Product", SourceCount: 1000, RestoredCount: 1000, SourceRead: 1000, RestoredRead: 1000, Verdicts: verify.Verdicts{Match: 1000}},
 			},
+			Rules: map[string]int64{"both sides are equal, bit for bit": 5000},
+			Ranges: &verify.RangeCounts{
+				Before: &verify.FingerprintInfo{Began: began.Add(400 * time.Millisecond), Ended: began.Add(700 * time.Millisecond), Objects: 5000, Bytes: 131_072},
+				After:  &verify.FingerprintInfo{Began: began.Add(13 * time.Second), Ended: began.Add(13300 * time.Millisecond), Objects: 5000, Bytes: 131_072},
+				Quiet:  448, Equal: 448,
+			},
 			Verdicts: verify.Verdicts{Match: 5000}, CompletenessHorizon: began.Add(900 * time.Millisecond), FreshnessHorizon: began.Add(-30 * time.Second),
 		},
 		Checks: []verify.CheckResult{
@@ -115,6 +121,11 @@ func spoil(r *evidence.Record) {
 	v.Collections[0].Verdicts = verify.Verdicts{Match: 1996, Corrupt: 1, Drift: 3}
 	v.Verdicts = verify.Verdicts{Match: 4996, Corrupt: 1, Drift: 3}
 	v.CompletenessHorizon = began.Add(-26 * time.Hour)
+	v.Rules = map[string]int64{
+		"both sides are equal, bit for bit": 4996, "both sides hold the same write (same creation and update time), and their content differs": 1,
+		"updated on the source after the capture point, or within the margin before it": 3,
+	}
+	v.Ranges.Quiet, v.Ranges.Busy, v.Ranges.Equal, v.Ranges.Damaged = 446, 2, 445, 1
 	v.Differences = []verify.Difference{{
 		Collection: "Article", ID: corruptID, Verdict: verify.Corrupt, Rule: "both sides hold the same write (same creation and update time), and their content differs",
 		Fields: []string{"vectors.default"}, Detail: "dimension 17 of 256: source 0.03125, restored -0.03125", SourceTime: began.Add(-26 * time.Hour), RestoreTime: began.Add(-26 * time.Hour),

@@ -57,7 +57,7 @@ type page struct {
 	Watched    []section // the source while the backup was made, and what tracers tell
 	Checks     []string
 	Comparison *comparison
-	Indexes    []section // of level index
+	Indexes    []section // the reasons of verdicts, and level index
 	SelfTests  []section // none or one
 	Objects    []backup.Object
 	MoreBackup int
@@ -140,7 +140,7 @@ func writeHTML(w io.Writer, r *evidence.Record) error {
 	if v := r.Verification; v != nil {
 		s := verificationSection(v)
 		p.Comparison = &comparison{v, string(v.Outcome()), s.lines, verdictTotals(v), s.table, s.tone}
-		p.Indexes = slices.DeleteFunc([]section{indexSection(v), indexFailuresSection(v, everything)}, func(s section) bool { return s.title == "" })
+		p.Indexes = slices.DeleteFunc([]section{rulesSection(v), indexSection(v), indexFailuresSection(v, everything)}, func(s section) bool { return s.title == "" })
 	}
 	if r.Backup != nil {
 		p.Objects = r.Backup.Objects[:min(len(r.Backup.Objects), mostObjects)]

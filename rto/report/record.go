@@ -88,7 +88,7 @@ func recordDocument(r *evidence.Record) document {
 	return append(d,
 		factsSection(r), recoverySection(r), phasesSection(r), impactSection(impactOf(r)), tracerSection(r),
 		postureSection(r.Posture, false), backupCheckSection(r.Catalogue, r.Archive, few), verificationSection(r.Verification),
-		structureSection(r.Verification, few), differencesSection(r.Verification, few), indexSection(r.Verification), indexFailuresSection(r.Verification, few), customSection(r.Checks), selfTestSection(r.SelfTest, false), isolationSection(r.Sandbox.Isolation),
+		structureSection(r.Verification, few), differencesSection(r.Verification, few), rulesSection(r.Verification), indexSection(r.Verification), indexFailuresSection(r.Verification, few), customSection(r.Checks), selfTestSection(r.SelfTest, false), isolationSection(r.Sandbox.Isolation),
 		listSection("Notes", r.Notes), listSection("Logs of the restored server", r.Logs),
 	)
 }
