@@ -212,7 +212,7 @@ func TestCompare(t *testing.T) {
 	source := servertest.Dial(t, server)
 	fill(t, source)
 	const skew = 300 * time.Millisecond
-	time.Sleep(2 * skew)
+	time.Sleep(2 * time.Second) // the log of a vector index that was begun in the same second is left out of a backup
 	capture := backUp(t, source, "compare")
 	restored := servertest.Dial(t, servertest.Weaviate(t, b, nil))
 	restore(t, restored, "compare")
