@@ -39,9 +39,10 @@ type Options struct {
 	Included, Excluded []string
 	// Captured is the activity of each tenant of each collection as the backup has it; a collection that is not in it is one of which that is not known.
 	Captured map[string]map[string]string
-	// Roles and Users were restored too, and are compared. A backup holds them as they were at BackupEnd, its end; zero: that is not known.
+	// BackupEnd is the end of the backup, after which nothing was captured; zero: that is not known, and then each shard must have been captured within ClockSkew of CapturePoint.
+	BackupEnd time.Time
+	// Roles and Users were restored too, and are compared. A backup holds them as they were at BackupEnd.
 	Roles, Users bool
-	BackupEnd    time.Time
 	// Before and After are fingerprints of the source from before and after the backup was made; nil: there is none. What they tell is in RangeCounts.
 	Before, After *Fingerprint
 	// NodeMapping maps names of source nodes to those of the restored side where they differ.
@@ -151,7 +152,7 @@ func newComparison(source, restored *weaviate.Conn, o Options, processes int) (*
 	}
 	o.MaxRate /= float64(processes)
 	c := &comparison{
-		Options: o, asGiven: o, source: source, restored: restored, rules: newRules(o.CapturePoint, o.ClockSkew), byName: map[string]*Collection{}, absent: map[string]*part{},
+		Options: o, asGiven: o, source: source, restored: restored, rules: newRules(o.CapturePoint, o.ClockSkew).until(o.BackupEnd), byName: map[string]*Collection{}, absent: map[string]*part{},
 		result: &Result{Level: o.Level, CapturePoint: o.CapturePoint, ClockSkew: o.ClockSkew}, past: newPast(o), limiter: limiter(o.MaxRate),
 	}
 	c.asGiven.Seed = seed

@@ -82,7 +82,7 @@ func (w *watch) came(o *weaviate.Object) (before, after, known bool) {
 // late says whether an object was written after the capture point, so that it cannot come from the backup.
 func (w *watch) late(o *weaviate.Object) bool {
 	r := w.tally.rules
-	return r.capture > 0 && o.Updated > r.capture+r.margin
+	return r.capture > 0 && o.Updated > r.latest()
 }
 
 // see takes in an object of a part that is on the source too, with what the time rules say of it, and reports whether its verdict waits for the end of its range.

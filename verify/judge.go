@@ -9,6 +9,7 @@ import (
 // rules are the time rules of one comparison. Times are the servers' own, in Unix milliseconds.
 type rules struct {
 	capture int64 // the capture point; 0 when there is none, and then no difference is explained by time
+	end     int64 // of the backup; 0: not known
 	margin  int64 // by which the clocks of the nodes may differ, and a write near the capture point may have been under way
 }
 
@@ -16,7 +17,18 @@ func newRules(capture time.Time, skew time.Duration) rules {
 	if capture.IsZero() {
 		return rules{}
 	}
-	return rules{capture.UnixMilli(), skew.Milliseconds()}
+	return rules{capture: capture.UnixMilli(), margin: skew.Milliseconds()}
+}
+
+// latest is the time after which nothing was captured: a busy server may get to a shard seconds after the capture point, and surely has before the end of the backup.
+func (r rules) latest() int64 { return max(r.capture, r.end) + r.margin }
+
+// until adds when the backup ended; zero: that is not known.
+func (r rules) until(end time.Time) rules {
+	if !end.IsZero() {
+		r.end = end.UnixMilli()
+	}
+	return r
 }
 
 // The reasons that judge gives, one for each branch.
@@ -45,7 +57,7 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 			return Corrupt, ruleSameWrite
 		case r.capture == 0:
 			return Corrupt, ruleNoCaptureDiffers
-		case restored.Updated > r.capture+r.margin:
+		case restored.Updated > r.latest():
 			return Corrupt, ruleWrittenRestored
 		case source.Updated > r.capture-r.margin:
 			return Drift, ruleUpdatedAfter
@@ -65,7 +77,7 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 		switch {
 		case r.capture == 0:
 			return Unexpected, ruleNoCaptureExtra
-		case restored.Updated > r.capture+r.margin:
+		case restored.Updated > r.latest():
 			return Unexpected, ruleWrittenRestored
 		default:
 			return Unverifiable, ruleDeletedOrRisen
