@@ -22,6 +22,7 @@ type damage struct {
 	do       func(t *testing.T, w *world, b *bucket.Bucket, id string)
 	at       rto.Phase // whose reason is shown; empty: the first
 	recorded bool      // the evidence has the backup as it was when it was made
+	restore  string    // that section of the configuration
 	victims  []victim  // objects that are looked at one by one; none: what the drill says first
 }
 
@@ -134,7 +135,7 @@ var descriptors = []damage{
 	}},
 	{name: "restore_config.json left in CANCELLING", backup: "zstd", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		config := get(t, b, configKey(b, id))
-		put(t, b, b.Key(id, "restore_config.json"), bytes.Replace(config, []byte(`"status":"SUCCESS"`), []byte(`"status":"CANCELLING"`), -1))
+		put(t, b, b.Key(id, "restore_config.json"), bytes.ReplaceAll(config, []byte(`"status":"SUCCESS"`), []byte(`"status":"CANCELLING"`)))
 	}},
 }
 
@@ -179,6 +180,17 @@ var leftOut = []damage{
 	}},
 	{name: "alias lost", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		edit(t, b, partKey(b, id), func(d object) { classOf(t, d, "Article")["aliases"] = base64.StdEncoding.EncodeToString([]byte("[]")) })
+	}},
+	{name: "role lost", backup: "none", restore: "restore: {roles: all}", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
+		edit(t, b, partKey(b, id), func(d object) {
+			raw, err := base64.StdEncoding.DecodeString(d["rbacBackups"].(string))
+			check(t, err)
+			after := bytes.ReplaceAll(raw, []byte("role:"+role), []byte("role:"+role[:len(role)-1]+"X"))
+			if bytes.Equal(after, raw) {
+				t.Fatalf("the backup has no role %s: %s", role, raw)
+			}
+			d["rbacBackups"] = base64.StdEncoding.EncodeToString(after)
+		})
 	}},
 	{name: "setting of the schema changed", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		edit(t, b, partKey(b, id), func(d object) {

@@ -33,7 +33,7 @@ const none = "-"
 func TestDetection(t *testing.T) {
 	w := newWorld(t)
 	found := make([][]row, len(damages))
-	var everywhere, folder []row
+	var everywhere, folder, answered []row
 	t.Run("damages", func(t *testing.T) {
 		t.Run("none", func(t *testing.T) {
 			t.Parallel()
@@ -47,6 +47,10 @@ func TestDetection(t *testing.T) {
 			t.Parallel()
 			folder = w.notEmpty(t)
 		})
+		t.Run("by the API", func(t *testing.T) {
+			t.Parallel()
+			answered = w.changed(t)
+		})
 		for i, d := range damages {
 			t.Run(d.name, func(t *testing.T) {
 				t.Parallel()
@@ -54,11 +58,11 @@ func TestDetection(t *testing.T) {
 			})
 		}
 	})
-	if t.Failed() || everywhere == nil || folder == nil || slices.ContainsFunc(found, func(rows []row) bool { return rows == nil }) {
+	if t.Failed() || everywhere == nil || folder == nil || answered == nil || slices.ContainsFunc(found, func(rows []row) bool { return rows == nil }) {
 		return // the page is about all of it
 	}
 	rows := slices.Concat(found...)
-	holds(t, "detection.md", document(slices.Concat(everywhere, rows, folder)))
+	holds(t, "detection.md", document(slices.Concat(everywhere, rows, answered, folder)))
 }
 
 // passes requires that what is undamaged is found to be so, in the way in which damage is looked for.
@@ -84,7 +88,11 @@ func (w *world) try(t *testing.T, d damage) (rows []row) {
 	if !d.recorded {
 		before = nil
 	}
-	record := w.drill(t, b, d.backup, before)
+	var sections []string
+	if d.restore != "" {
+		sections = append(sections, d.restore)
+	}
+	record := w.drill(t, b, d.backup, before, sections...)
 	if record.Status == evidence.Passed {
 		t.Fatal("the drill passes")
 	}

@@ -16,7 +16,7 @@ func holds(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join("..", "..", "docs", name)
 	if *update {
-		check(t, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a page of the documentation
+		check(t, os.WriteFile(path, []byte(text), 0o644))
 		return
 	}
 	have, err := os.ReadFile(path)
@@ -59,6 +59,8 @@ How to read a line:
   id. The data here is small (%d objects), so a sample of ten meets a damaged object more often than it would in earnest.
 - **drill** is what `+"`weaviate-drill run`"+` says of the damaged backup, with no other knowledge of it than the source, unless the line says otherwise: the phase that noticed first, what it found (a verdict
   on objects, or a kind of problem), the exit status, and the reason, shortened. 1 is a failure of the data, 5 a refusal to begin, 6 inconclusive: none of them is a pass.
+- What single objects suffered by the API of a restored Weaviate is looked at by the comparison alone, since there is no backup to drill. `+"`weaviate-drill selftest`"+` does such damage, and more of the kind,
+  to a restored copy of your own data.
 - **comparison alone** is the verdict of `+"`weaviate-drill verify`"+` on what Weaviate restored, for damage that a drill finds in the bucket and does not restore: what would be left if the checks of
   the bucket were skipped. "passed" means that the damage did not reach what is compared.
 
@@ -76,9 +78,22 @@ A backup without damage passes: the same test drills one of each compression and
 	}
 	fmt.Fprintf(&b, "\nAll %d are noticed. Weaviate reports SUCCESS for %d of them, and of these counts and ten vectors see nothing of %d.\n", len(rows),
 		count(rows, func(r row) bool { return r.weaviate == "SUCCESS" }), count(rows, func(r row) bool { return r.weaviate == "SUCCESS" && r.naive == "nothing" }))
+	b.WriteString(byLuck)
 	b.WriteString(knownFailures())
 	return b.String()
 }
+
+// byLuck is what the table cannot have.
+const byLuck = `
+What is noticed only with luck, and so is not in the table:
+
+- A keyword index, or one for filters, that lost a part of its entries. Level ` + "`index`" + ` asks for three values of each property (` + "`verify.index.values`" + `), and notices when one of them is among the lost: one
+  that lacks half of its entries passes about once in eight times. One that is gone as a whole is in the table.
+- Bits of a chunk that is not compressed where they reach neither an object nor an answer of an index, such as a Bloom filter's, when nothing was recorded when the backup was made. With the record of the
+  ` + "`run`" + ` that made it, or of ` + "`backup create`" + `, any is noticed.
+
+One copy of several that lost its data is not here but in ` + "`verify TestCopies`" + `.
+`
 
 func count(rows []row, is func(row) bool) (n int) {
 	for _, r := range rows {

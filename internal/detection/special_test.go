@@ -2,7 +2,9 @@ package detection
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
 	"github.com/weaviate-drill/weaviate-drill/rto"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
+	"github.com/weaviate-drill/weaviate-drill/verify"
 )
 
 // everywhere flips one bit at places spread over a whole chunk, one after the other. In a compressed chunk the archive check must find each that changes what is unpacked, and in one that is not compressed
@@ -82,4 +85,39 @@ func (w *world) notEmpty(t *testing.T) []row {
 	r := w.row(t, "restore into a data folder that is not empty", record, "")
 	r.weaviate, r.naive, r.alone = record.Restore.Status, w.naive(t, c), firstVerdict(w.compare(t, c, b, "zstd"))
 	return []row{r}
+}
+
+// changed changes objects of a restored Weaviate, one after the other: each change must be found, and only what the change before had left may be there besides.
+func (w *world) changed(t *testing.T) (rows []row) {
+	b := w.clone(t, "none")
+	c := restore(t, b, "none").conn
+	path := func(i int) string { return "/objects/Article/" + article(i).String() }
+	known := 0
+	for _, d := range []struct {
+		damage string
+		victim int
+		do     func()
+	}{
+		{"property of an object lost", 241, func() {
+			do(t, c, http.MethodPut, path(241), object{"class": "Article", "id": article(241), "vector": w.vectors["Article241"], "properties": object{"title": "Article number 241 of 300"}})
+		}},
+		{"vector of an object lost", 242, func() {
+			do(t, c, http.MethodPut, path(242), object{"class": "Article", "id": article(242), "properties": object{"title": "Article number 242 of 300", "words": 242, "published": "2026-01-02T03:04:05Z"}})
+		}},
+		{"object removed", 243, func() { do(t, c, http.MethodDelete, path(243), nil) }},
+		{"object added, so that the count is as it was", articles, func() {
+			do(t, c, http.MethodPost, "/objects", object{"class": "Article", "id": article(articles), "vector": w.vectors["Article0"], "properties": object{"title": "Nobody wrote this"}})
+		}},
+	} {
+		d.do()
+		r := w.compare(t, c, b, "none")
+		x := difference(r, article(d.victim))
+		if known++; x == nil || r.Outcome() != verify.Failed || len(r.Differences) != known {
+			t.Fatalf("%s: %+v", d.damage, r.Differences)
+		}
+		rows = append(rows, row{
+			damage: d.damage, weaviate: none, naive: w.naive(t, c), alone: string(x.Verdict), phase: rto.Verify, verdict: string(x.Verdict), status: evidence.DataFailed, says: w.stable(cmp.Or(x.Detail, x.Rule)),
+		})
+	}
+	return rows
 }

@@ -60,9 +60,11 @@ func TestUndamaged(t *testing.T) {
 			if said := restoreInto(t, restored, id); said != "SUCCESS" {
 				t.Fatal(said)
 			}
-			d, err := backup.ReadDescriptor(t.Context(), b, id)
+			c, err := backup.ReadCatalogue(t.Context(), b, id)
 			check(t, err)
-			r, err := verify.Compare(t.Context(), w.conn, restored, verify.Options{CapturePoint: d.StartedAt, Included: d.Collections(), Before: before, After: after})
+			r, err := verify.Compare(t.Context(), w.conn, restored, verify.Options{
+				CapturePoint: c.Backup().StartedAt, BackupEnd: c.End(), Included: c.Backup().Collections(), Before: before, After: after,
+			})
 			check(t, err)
 			if r.Outcome() != verify.Passed {
 				for _, x := range r.Differences {

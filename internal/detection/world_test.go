@@ -3,7 +3,6 @@ package detection
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -56,6 +55,8 @@ const (
 
 	updated, deleted = 7, 11 // articles, after the first backup
 )
+
+const role = "reader"
 
 var tenants = []string{"acme", "globex"}
 
@@ -112,6 +113,7 @@ func (w *world) define(t *testing.T) {
 	}
 	do(t, w.conn, http.MethodPost, "/schema/Note/tenants", list)
 	do(t, w.conn, http.MethodPost, "/aliases", object{"alias": "News", "class": "Article"})
+	do(t, w.conn, http.MethodPost, "/authz/roles", object{"name": role, "permissions": []object{{"action": "read_data", "data": object{"collection": "Article"}}}})
 }
 
 // write writes one of so many parts of the data.
@@ -328,6 +330,9 @@ func (w *world) drill(t testing.TB, b *bucket.Bucket, id string, before *backup.
 	t.Helper()
 	dir := t.TempDir()
 	e := w.source.Endpoints[0]
+	if !slices.ContainsFunc(more, func(section string) bool { return strings.HasPrefix(section, "sandbox:") }) {
+		more = append(more, fmt.Sprintf("sandbox: {kind: process, process: {dir: %q}}", dir))
+	}
 	cfg, err := drill.ParseConfig("drill.yaml", fmt.Appendf(nil, `
 source: {url: %q, grpc: %q, api_key: env:DRILL_TEST_KEY}
 bucket: {name: %s, path: %s, region: us-east-1, endpoint: %q, path_style: true}
@@ -336,7 +341,7 @@ policy: {fail_on: critical}
 evidence: {dir: %q}
 verify: {level: index}
 %s
-`, e.URL, e.GRPC, b.Name, b.Path, b.Endpoint, id, filepath.Join(dir, "evidence"), cmp.Or(strings.Join(more, "\n"), fmt.Sprintf("sandbox: {kind: process, process: {dir: %q}}", dir))))
+`, e.URL, e.GRPC, b.Name, b.Path, b.Endpoint, id, filepath.Join(dir, "evidence"), strings.Join(more, "\n")))
 	check(t, err)
 	if before != nil {
 		store, err := cfg.OpenEvidence(t.Context())
