@@ -181,7 +181,7 @@ var leftOut = []damage{
 	{name: "alias lost", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		edit(t, b, partKey(b, id), func(d object) { classOf(t, d, "Article")["aliases"] = base64.StdEncoding.EncodeToString([]byte("[]")) })
 	}},
-	{name: "role lost", backup: "none", restore: "restore: {roles: all}", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
+	{name: "role lost, another in its place", backup: "none", restore: "restore: {roles: all}", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		edit(t, b, partKey(b, id), func(d object) {
 			raw, err := base64.StdEncoding.DecodeString(d["rbacBackups"].(string))
 			check(t, err)
