@@ -37,8 +37,9 @@ const (
 	ruleSameWrite        = "both sides hold the same write (same creation and update time), and their content differs"
 	ruleUpdatedAfter     = "updated on the source after the capture point, or within the margin before it"
 	ruleNotExplained     = "differs, and the source's last write is older than the capture point"
-	ruleWrittenAfter     = "written on the source after the capture point, or within the margin before it, when a write may have been under way"
+	ruleCreatedAfter     = "created on the source after the capture point, or within the margin before it, when a write may have been under way"
 	ruleLost             = "last written on the source before the capture point, and not restored"
+	ruleLostUpdated      = "created on the source before the capture point, whatever was written to it later, and not restored"
 	ruleWrittenRestored  = "its last write on the restored side is later than the capture point: it cannot come from the backup"
 	ruleDeletedOrRisen   = "restored and not on the source: deleted there after the capture point, or risen from an earlier deletion; only an inventory from before the backup could tell"
 	ruleNoCaptureDiffers = "differs, and without a capture point no later write can explain it"
@@ -68,8 +69,10 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 		switch {
 		case r.capture == 0:
 			return Lost, ruleNoCaptureLost
+		case source.Created > r.capture-r.margin: // also when an older object of this id was deleted or imported again: then it is created anew
+			return Drift, ruleCreatedAfter
 		case source.Updated > r.capture-r.margin:
-			return Drift, ruleWrittenAfter
+			return Lost, ruleLostUpdated
 		default:
 			return Lost, ruleLost
 		}

@@ -25,7 +25,7 @@ func (s situation) judge() (Verdict, string) {
 }
 
 // modelled is the verdict as the design says it, in the order of what is known for certain: what is equal matches; what the backup cannot hold did not come from it; one and the same write has one content; and
-// only a write that may have come after the capture point explains anything.
+// only a write that may have come after the capture point explains anything, of an object that is missing its first.
 func (s situation) modelled() Verdict {
 	bad := map[[2]bool]Verdict{{true, true}: Corrupt, {true, false}: Lost, {false, true}: Unexpected}[[2]bool{s.source != nil, s.restored != nil}]
 	both := s.source != nil && s.restored != nil
@@ -38,6 +38,8 @@ func (s situation) modelled() Verdict {
 		return bad
 	case s.source == nil:
 		return Unverifiable
+	case s.restored == nil && s.source.Created+s.margin <= s.capture:
+		return Lost
 	case s.source.Updated+s.margin > s.capture:
 		return Drift
 	}
@@ -50,7 +52,7 @@ func TestJudgeIsTotal(t *testing.T) {
 	var objects []*weaviate.Object
 	objects = append(objects, nil)
 	for _, updated := range []int64{1, capture - margin - 1, capture - margin, capture - margin + 1, capture, capture + margin, capture + margin + 1, 2 * capture} {
-		for _, created := range []int64{1, 2} {
+		for _, created := range []int64{1, 2, updated} {
 			objects = append(objects, &weaviate.Object{Created: created, Updated: updated})
 		}
 	}
@@ -83,7 +85,7 @@ func TestJudgeIsTotal(t *testing.T) {
 			t.Errorf("the rule %q stands for %v", rule, seen)
 		}
 	}
-	if all := 11; len(verdicts) != all {
+	if all := 12; len(verdicts) != all {
 		t.Errorf("%d situations met %d of %d rules", n, len(verdicts), all)
 	}
 }
