@@ -60,7 +60,7 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 			return Corrupt, ruleNoCaptureDiffers
 		case restored.Updated > r.latest():
 			return Corrupt, ruleWrittenRestored
-		case source.Updated > r.capture-r.margin:
+		case r.late(source):
 			return Drift, ruleUpdatedAfter
 		default:
 			return Corrupt, ruleNotExplained
@@ -71,7 +71,7 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 			return Lost, ruleNoCaptureLost
 		case source.Created > r.capture-r.margin: // also when an older object of this id was deleted or imported again: then it is created anew
 			return Drift, ruleCreatedAfter
-		case source.Updated > r.capture-r.margin:
+		case r.late(source):
 			return Lost, ruleLostUpdated
 		default:
 			return Lost, ruleLost
@@ -86,6 +86,11 @@ func (r rules) judge(source, restored *weaviate.Object, equal bool) (Verdict, st
 			return Unverifiable, ruleDeletedOrRisen
 		}
 	}
+}
+
+// late says whether the last write to this object of the source may have come after the capture point. No difference of any other is ever drift.
+func (r rules) late(source *weaviate.Object) bool {
+	return r.capture != 0 && source.Updated > r.capture-r.margin
 }
 
 // add counts one verdict.

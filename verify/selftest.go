@@ -252,7 +252,7 @@ func (s *saboteur) draw(ctx context.Context, fit func(victim) bool) (victim, err
 		if err != nil {
 			return v, &sideError{"source", err}
 		}
-		if verdict, _ := s.rules.judge(&before, nil, false); verdict != Lost || !before.Equal(&v.object) || !fit(v) {
+		if s.rules.late(&before) || !before.Equal(&v.object) || !fit(v) {
 			continue
 		}
 		s.used[id] = true
