@@ -342,6 +342,22 @@ func tarEntries(t testing.TB, content []byte) (all []tarEntry) {
 	}
 }
 
+// inOrder writes an uncompressed chunk anew, with its files in the order of their names.
+func inOrder(t testing.TB, content []byte) []byte {
+	t.Helper()
+	all := tarEntries(t, content)
+	slices.SortFunc(all, func(a, b tarEntry) int { return strings.Compare(a.Name, b.Name) })
+	var made bytes.Buffer
+	w := tar.NewWriter(&made)
+	for _, e := range all {
+		check(t, w.WriteHeader(e.Header))
+		_, err := w.Write(content[e.at : e.at+e.Size])
+		check(t, err)
+	}
+	check(t, w.Close())
+	return made.Bytes()
+}
+
 // stored is a vector as it lies in a segment.
 func stored(v []float32) (out []byte) {
 	for _, f := range v {
