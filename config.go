@@ -157,7 +157,17 @@ type Sandbox struct {
 	Docker     DockerSandbox     `yaml:"docker"`
 	Kubernetes KubernetesSandbox `yaml:"kubernetes"`
 	External   *Server           `yaml:"external"`
-	S3         SandboxS3         `yaml:"s3"`
+	// Addresses of the single nodes of external, by the nodes' names; keys, authorities and headers are those of external. At level full each node is asked for its own copies of replicated data, and what cannot be asked is not known.
+	ExternalNodes map[string]NodeAddress `yaml:"external_nodes"`
+	S3            SandboxS3              `yaml:"s3"`
+}
+
+// NodeAddress is where one node of a Weaviate is reached by itself.
+type NodeAddress struct {
+	// Address of the REST API, without path or credentials.
+	URL string `yaml:"url" jsonschema:"required,title=URL"`
+	// Address of the gRPC API. Default: as for source.
+	GRPC string `yaml:"grpc" jsonschema:"title=host and port"`
 }
 
 // ProcessSandbox is a Weaviate as processes of this machine.
@@ -493,6 +503,11 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		if c.Sandbox.External.URL == c.Source.URL {
 			fault("sandbox.external.url", "is the source")
 		}
+		for name, address := range c.Sandbox.ExternalNodes {
+			address.of(*c.Sandbox.External).check("sandbox.external_nodes."+name, fault)
+		}
+	} else if len(c.Sandbox.ExternalNodes) > 0 {
+		fault("sandbox.external_nodes", "are the nodes of sandbox.external, which is missing")
 	} else if c.Sandbox.Kind == "external" {
 		fault("sandbox.external", "is missing: sandbox.kind: external needs to know where it is")
 	}
@@ -558,6 +573,12 @@ func (s Server) check(at string, fault func(path, format string, args ...any)) {
 	if s.APIKey != "" && s.OIDC != nil {
 		fault(at+".oidc", "cannot be together with %s.api_key: choose one", at)
 	}
+}
+
+// of is the server that a node is, when the cluster is this.
+func (a NodeAddress) of(cluster Server) Server {
+	cluster.URL, cluster.GRPC = a.URL, a.GRPC
+	return cluster
 }
 
 // inCluster says whether a name is one that only a cluster's own DNS gives to a Service.

@@ -34,7 +34,11 @@ var places = map[string]func(*Config) (sandbox.Sandbox, error){
 		if err != nil {
 			return nil, fmt.Errorf("sandbox.external: %w", err)
 		}
-		return external.New(endpoint), nil
+		nodes, err := c.externalNodes()
+		if err != nil {
+			return nil, err
+		}
+		return external.New(endpoint, nodes), nil
 	},
 }
 
@@ -49,18 +53,42 @@ func (c *Config) OpenSandbox() (sandbox.Sandbox, error) {
 
 // nodes connects to each node of the sandbox by itself, where there are several and its kind can tell how. done ends the connections, also after an error.
 func (r *run) nodes(ctx context.Context) (nodes []verify.Node, done func(), err error) {
+	instance, can := r.instance.(sandbox.Spread)
+	if !can || len(r.record.Sandbox.Nodes) < 2 || !r.config.Verify.Level.AtLeast(verify.LevelFull) {
+		return nil, func() {}, nil
+	}
+	endpoints, err := instance.Endpoints(ctx)
+	if err != nil {
+		return nil, func() {}, err
+	}
+	return dialNodes(ctx, endpoints)
+}
+
+// DialExternalNodes connects to each node of the external sandbox by itself, as far as the configuration names them. done ends the connections, also after an error.
+func (c *Config) DialExternalNodes(ctx context.Context) (nodes []verify.Node, done func(), err error) {
+	endpoints, err := c.externalNodes()
+	if err != nil {
+		return nil, func() {}, err
+	}
+	return dialNodes(ctx, endpoints)
+}
+
+func (c *Config) externalNodes() (map[string]weaviate.Endpoint, error) {
+	endpoints := map[string]weaviate.Endpoint{}
+	for name, address := range c.Sandbox.ExternalNodes {
+		var err error
+		if endpoints[name], err = address.of(*c.Sandbox.External).Endpoint(); err != nil {
+			return nil, fmt.Errorf("sandbox.external_nodes.%s: %w", name, err)
+		}
+	}
+	return endpoints, nil
+}
+
+func dialNodes(ctx context.Context, endpoints map[string]weaviate.Endpoint) (nodes []verify.Node, done func(), err error) {
 	done = func() {
 		for _, n := range nodes {
 			_ = n.Conn.Close()
 		}
-	}
-	instance, can := r.instance.(sandbox.Spread)
-	if !can || len(r.record.Sandbox.Nodes) < 2 || !r.config.Verify.Level.AtLeast(verify.LevelFull) {
-		return nil, done, nil
-	}
-	endpoints, err := instance.Endpoints(ctx)
-	if err != nil {
-		return nil, done, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
 		conn, err := weaviate.Dial(ctx, endpoints[name])

@@ -174,6 +174,7 @@ func TestExternalSandboxMustBeEmpty(t *testing.T) {
 	s.do(t, "run").wants(t, evidence.Passed, "PASSED")
 	s.do(t, "verify", "--backup-id", id).wants(t, evidence.Passed, "Article")
 	s.verifyWithOwnChecks(t, external, id)
+	s.verifyNodes(t, external, id, w)
 	s.verifyWithFingerprints(t, external, id)
 	// Now it has the collections of the first drill.
 	s.do(t, "run").wants(t, evidence.Refused, "not empty", "Article")

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
+	"github.com/weaviate-drill/weaviate-drill/internal/servers"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
 )
@@ -38,6 +40,17 @@ func TestOwnChecks(t *testing.T) {
 			s.nothingLeft(t)
 		})
 	}
+}
+
+// verifyNodes reaches each node of an external sandbox by itself, with the key of the whole.
+func (s site) verifyNodes(t *testing.T, external, id string, w *servers.Weaviate) {
+	t.Helper()
+	at := func(url, grpc string) string {
+		return fmt.Sprintf("%s\n  external_nodes:\n    node1: {url: %q, grpc: %q}", external, url, grpc)
+	}
+	e := w.Endpoints[0]
+	newSite(t, map[string]string{"sandbox": at(e.URL, e.GRPC)}).do(t, "verify", "--backup-id", id).wants(t, evidence.Passed, "Article")
+	newSite(t, map[string]string{"sandbox": at("http://127.0.0.1:9", "127.0.0.1:9")}).do(t, "verify", "--backup-id", id).wants(t, evidence.NotCarriedOut, "sandbox.external_nodes", "node1")
 }
 
 // verifyWithOwnChecks asks the checks of a restored Weaviate that is running: their outcome is that of the command, and a dry run names them.

@@ -117,6 +117,12 @@ func (a *app) verify(c *cobra.Command, o verifyOptions) error {
 		return err
 	}
 	defer restored.Close()
+	nodes, hangUp, err := cfg.DialExternalNodes(c.Context())
+	defer hangUp()
+	if err != nil {
+		return fmt.Errorf("sandbox.external_nodes: %w", err)
+	}
+	options.Nodes = nodes
 	options.Log = a.log
 	options.Progress = func(done, total int64) {
 		a.progress.show(drill.Progress{Phase: rto.Verify, Done: done, Total: total, Unit: "objects"})

@@ -12,10 +12,15 @@ import (
 	"github.com/weaviate-drill/weaviate-drill/internal/weaviate"
 )
 
-// New returns the sandbox at e, whose backup-s3 module must be set up for the bucket already.
-func New(e weaviate.Endpoint) sandbox.Sandbox { return place{e} }
+// New returns the sandbox at e, whose backup-s3 module must be set up for the bucket already. nodes are where its nodes are reached by themselves, by name, as far as that is known.
+func New(e weaviate.Endpoint, nodes map[string]weaviate.Endpoint) sandbox.Sandbox {
+	return place{e, nodes}
+}
 
-type place struct{ endpoint weaviate.Endpoint }
+type place struct {
+	endpoint weaviate.Endpoint
+	nodes    map[string]weaviate.Endpoint
+}
 
 func (place) Kind() string { return "external" }
 
@@ -38,6 +43,11 @@ func (place) Tidy(context.Context, string) error { return nil }
 type instance place
 
 func (i instance) Endpoint() weaviate.Endpoint { return i.endpoint }
+
+// Endpoints are the nodes that were named.
+func (i instance) Endpoints(context.Context) (map[string]weaviate.Endpoint, error) {
+	return i.nodes, nil
+}
 
 // Logs says that there are none to be had.
 func (i instance) Logs(_ context.Context, w io.Writer) error {

@@ -36,7 +36,7 @@ func TestUp(t *testing.T) {
 		t.Helper()
 		spec := spec
 		change(&spec)
-		_, err := external.New(e).Up(t.Context(), spec)
+		_, err := external.New(e, nil).Up(t.Context(), spec)
 		if err == nil || cause != nil && !errors.Is(err, cause) {
 			t.Errorf("%s: %v", name, err)
 			return
@@ -61,9 +61,12 @@ func TestUp(t *testing.T) {
 	blind.APIKey = secret.New(limited)
 	refused("a key that sees a part", blind, same, nil, "limited", "read_collections")
 
-	i, err := external.New(e).Up(t.Context(), spec)
+	i, err := external.New(e, map[string]weaviate.Endpoint{"node1": e}).Up(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if nodes, err := i.(sandbox.Spread).Endpoints(t.Context()); err != nil || len(nodes) != 1 || nodes["node1"].URL != e.URL {
+		t.Errorf("nodes %v, %v", nodes, err)
 	}
 	sandboxtest.Restore(t, c, "proof")
 	var log bytes.Buffer
@@ -102,7 +105,7 @@ func allow(t *testing.T, c *weaviate.Conn, user string) {
 
 func TestWithoutTheModule(t *testing.T) {
 	w := servertest.Weaviate(t, servertest.Bucket(t, ""), map[string]string{"ENABLE_MODULES": "backup-filesystem", "BACKUP_FILESYSTEM_PATH": t.TempDir()})
-	_, err := external.New(w.Endpoints[0]).Up(t.Context(), sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1"))
+	_, err := external.New(w.Endpoints[0], nil).Up(t.Context(), sandboxtest.Spec(t, servertest.Bucket(t, ""), "node1"))
 	if err == nil || !strings.Contains(err.Error(), "backup-s3") {
 		t.Error(err)
 	}
@@ -115,7 +118,7 @@ func TestWithoutAuthentication(t *testing.T) {
 	})
 	e := w.Endpoints[0]
 	e.APIKey = secret.Value{}
-	if _, err := external.New(e).Up(t.Context(), sandboxtest.Spec(t, b, "node1")); err != nil {
+	if _, err := external.New(e, nil).Up(t.Context(), sandboxtest.Spec(t, b, "node1")); err != nil {
 		t.Error(err)
 	}
 }
