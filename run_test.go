@@ -58,7 +58,7 @@ evidence: {dir: %q}
 		t.Errorf("what the sandbox has: %+v", record.Sandbox.Fidelity)
 	}
 	if want := []rto.Phase{
-		rto.Preflight, rto.Posture, rto.Backup, rto.Catalogue, rto.Archive, rto.Copy, rto.Provision, rto.Restore, rto.Index, rto.FirstAnswer, rto.Verify, rto.Teardown,
+		rto.Preflight, rto.Posture, rto.FingerprintBefore, rto.Backup, rto.FingerprintAfter, rto.Catalogue, rto.Archive, rto.Copy, rto.Provision, rto.Restore, rto.Index, rto.FirstAnswer, rto.Verify, rto.Teardown,
 	}; !slices.Equal(phases, want) {
 		t.Errorf("phases %v", phases)
 	}
