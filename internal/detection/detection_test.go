@@ -204,6 +204,7 @@ var unstable = []struct {
 	shown string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`, written at TIME instead of TIME`), ""}, // S3 tells whole seconds
 	{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), "ENDPOINT"},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "ID"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}(-\d+)?\b`), "ETAG"},
