@@ -73,29 +73,35 @@ func BenchmarkCompareFull(b *testing.B) {
 		}
 		return float64(n) / time.Since(began).Seconds()
 	}
-	compareRate() // once for the caches of the servers
-	bareRate()
-	var ratios, compared, bare []float64
-	for b.Loop() {
-		for round := range benchRounds {
-			var c, r float64
-			if round%2 == 0 {
-				c, r = compareRate(), bareRate()
-			} else {
-				r, c = bareRate(), compareRate()
-			}
-			ratios, compared, bare = append(ratios, c/r), append(compared, c), append(bare, r)
-		}
-	}
-	b.ReportMetric(median(ratios), "ratio")
-	b.ReportMetric(median(compared), "objects/s")
-	b.ReportMetric(median(bare), "bare-objects/s")
+	alternate(b, "objects/s", compareRate, bareRate)
 	var peaks []float64
 	for range benchRounds {
 		peaks = append(peaks, peakMB(b, ends))
 	}
 	b.ReportMetric(median(peaks), "peak-MB")
 	b.ReportMetric(slices.Max(peaks), "highest-peak-MB")
+}
+
+// alternate measures the tool and a bare loop in turns, after one run of each for the caches of the servers, and reports the medians of both rates and of their ratio.
+func alternate(b *testing.B, unit string, tool, bare func() float64) {
+	b.Helper()
+	tool()
+	bare()
+	var ratios, tools, bares []float64
+	for b.Loop() {
+		for round := range benchRounds {
+			var t, r float64
+			if round%2 == 0 {
+				t, r = tool(), bare()
+			} else {
+				r, t = bare(), tool()
+			}
+			ratios, tools, bares = append(ratios, t/r), append(tools, t), append(bares, r)
+		}
+	}
+	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(median(tools), unit)
+	b.ReportMetric(median(bares), "bare-"+unit)
 	b.ReportMetric(0, "ns/op") // of set-up, warm-up and rounds together it would say nothing
 }
 

@@ -37,23 +37,6 @@ func BenchmarkFingerprint(b *testing.B) {
 		}
 		return float64(n) / time.Since(began).Seconds()
 	}
-	taken() // once for the caches of the server
-	bare()
-	var ratios, rates, bares []float64
-	for b.Loop() {
-		for round := range benchRounds {
-			var f, r float64
-			if round%2 == 0 {
-				f, r = taken(), bare()
-			} else {
-				r, f = bare(), taken()
-			}
-			ratios, rates, bares = append(ratios, f/r), append(rates, f), append(bares, r)
-		}
-	}
-	b.ReportMetric(median(ratios), "ratio")
-	b.ReportMetric(median(rates), "objects/s")
-	b.ReportMetric(median(bares), "bare-objects/s")
+	alternate(b, "objects/s", taken, bare)
 	b.ReportMetric(float64(size)/1000, "file-KB")
-	b.ReportMetric(0, "ns/op") // of set-up, warm-up and rounds together it would say nothing
 }

@@ -53,23 +53,10 @@ func BenchmarkManyTenants(b *testing.B) {
 	counted, requests := counting(b, w.Endpoints[0])
 	compareAll(counted)
 	asked := float64(requests.Load()) / float64(*benchTenants)
-	var ratios, rates []float64
-	for b.Loop() {
-		for round := range benchRounds {
-			var tool, bare time.Duration
-			if round%2 == 0 {
-				tool, bare = compareAll(c), bareTenants(b, stub)
-			} else {
-				bare, tool = bareTenants(b, stub), compareAll(c)
-			}
-			ratios, rates = append(ratios, float64(bare)/float64(tool)), append(rates, float64(*benchTenants)/tool.Seconds())
-		}
-	}
-	b.ReportMetric(median(ratios), "ratio")
-	b.ReportMetric(median(rates), "tenants/s")
+	rate := func(took time.Duration) float64 { return float64(*benchTenants) / took.Seconds() }
+	alternate(b, "tenants/s", func() float64 { return rate(compareAll(c)) }, func() float64 { return rate(bareTenants(b, stub)) })
 	b.ReportMetric(asked, "requests/tenant")
 	b.ReportMetric(planBytes(b), "B/tenant")
-	b.ReportMetric(0, "ns/op") // of set-up and rounds together it would say nothing
 }
 
 // fillTenants makes a collection of so many tenants.
