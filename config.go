@@ -87,6 +87,8 @@ type Bucket struct {
 	Endpoint string `yaml:"endpoint" jsonschema:"title=URL"`
 	// Put the bucket's name into the path of requests, not into the host name. Most S3-compatible servers need it.
 	PathStyle bool `yaml:"path_style"`
+	// Id of the AWS account that owns the bucket. S3 then refuses a bucket of the same name in another account. Default: any.
+	ExpectedOwner string `yaml:"expected_owner" jsonschema:"pattern=^[0-9]{12}$"`
 }
 
 // Backup says which backup is drilled, and how a new one is made.
@@ -397,6 +399,8 @@ type EvidenceBucket struct {
 	Endpoint string `yaml:"endpoint" jsonschema:"title=URL"`
 	// Put the bucket's name into the path of requests, not into the host name. Most S3-compatible servers need it.
 	PathStyle bool `yaml:"path_style"`
+	// Id of the AWS account that owns the bucket. S3 then refuses a bucket of the same name in another account. Default: any.
+	ExpectedOwner string `yaml:"expected_owner" jsonschema:"pattern=^[0-9]{12}$"`
 }
 
 // Options are what bucket.Open takes.
@@ -639,7 +643,7 @@ func (s Server) Endpoint() (weaviate.Endpoint, error) {
 
 // Options are what bucket.Open takes.
 func (b Bucket) Options() bucket.Options {
-	return bucket.Options{Name: b.Name, Path: b.Path, Region: b.Region, Endpoint: b.Endpoint, PathStyle: b.PathStyle}
+	return bucket.Options{Name: b.Name, Path: b.Path, Region: b.Region, Endpoint: b.Endpoint, PathStyle: b.PathStyle, ExpectedOwner: b.ExpectedOwner}
 }
 
 // minKeyLength is that of 24 random bytes in base64: a shorter API key can be guessed, or was made up.

@@ -217,9 +217,10 @@ func (c *Config) toolPermissions() []Permission {
 		audit = append(audit, check.Actions...)
 	}
 	slices.Sort(audit)
+	on := map[bucket.Scope]string{bucket.OnBucket: whole, bucket.OnObjects: below, bucket.OnKey: keyOf(c.Bucket.Name), bucket.OnAccount: "*"}
 	for _, action := range slices.Compact(audit) {
-		if action != "s3:ListBucket" {
-			add(action, whole, "audit")
+		if action != "s3:ListBucket" && action != "s3:GetObject" {
+			add(action, on[bucket.ScopeOf(action)], "audit")
 		}
 	}
 	add("s3:ListBucket", whole, "find the backup and check its catalogue")

@@ -1,10 +1,12 @@
 package bucket_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -42,7 +44,7 @@ func failure(status int, code, message string) reply {
 
 var denied = failure(http.StatusForbidden, "AccessDenied", "Access Denied")
 
-// replies are keyed by what is asked for: the subresource of the bucket, "list" or "get", the last two also with " unsigned".
+// replies are keyed by what is asked for, see asked. A reply to "head a/key" is about that key alone, as one to "kms DescribeKey ARN" is about that key.
 type replies map[string]reply
 
 // with is a copy in which one reply is another.
@@ -103,10 +105,11 @@ func policyOf(statements ...string) reply {
 
 // hardened are AWS's answers for a bucket in which nothing is left to be desired.
 var hardened = replies{
-	"list":          ok(oneObject), // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-	"list unsigned": denied,
-	"get unsigned":  denied,
-	"encryption":    encryption("aws:kms", "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+	"list":             ok(oneObject), // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+	"list unsigned":    denied,
+	"list wrong owner": denied, // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+	"get unsigned":     denied,
+	"encryption":       encryption("aws:kms", "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html
 	"versioning": ok(`<VersioningConfiguration` + namespace + `><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>`),
 	"lifecycle": lifecycle(`<ID>tidy</ID><Filter/><Status>Enabled</Status><NoncurrentVersionExpiration><NewerNoncurrentVersions>2</NewerNoncurrentVersions><NoncurrentDays>45</NoncurrentDays></NoncurrentVersionExpiration>` +
@@ -121,10 +124,14 @@ var hardened = replies{
 	"logging": ok(`<BucketLoggingStatus` + namespace + `><LoggingEnabled><TargetBucket>logs-example</TargetBucket><TargetPrefix>backups/</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`),
 }
 
-// ServeHTTP answers as AWS does, and an audit writes nothing.
+// ServeHTTP answers as AWS does, and an audit writes nothing: what is posted are questions to KMS and STS.
 func (r replies) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	answer, known := r[asked(request)]
-	if !known || request.Method != http.MethodGet {
+	what, of := asked(request), subject(request)
+	answer, known := r[what+" "+of]
+	if !known {
+		answer, known = r[what]
+	}
+	if !known || !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost}, request.Method) {
 		answer = failure(http.StatusBadRequest, "TestFailed", "the test has no answer to "+request.Method+" "+request.URL.String())
 	}
 	for name, values := range answer.header {
@@ -134,12 +141,34 @@ func (r replies) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	_, _ = w.Write([]byte(answer.body))
 }
 
+// asked is the operation of another service, with its name before it ("kms DescribeKey", "sts", "control accesspoint"), the subresource of the bucket, or "list", "head" or "get".
+// The last three can be "unsigned", and a list can have a "wrong owner".
 func asked(request *http.Request) string {
 	q := request.URL.Query()
 	what := "get"
-	switch {
+	switch service := strings.Split(request.Host, "."); {
+	case service[0] == "kms":
+		return "kms " + strings.TrimPrefix(request.Header.Get("X-Amz-Target"), "TrentService.")
+	case service[0] == "sts":
+		return "sts"
+	case slices.Contains(service, "s3-control"):
+		parts := strings.Split(strings.TrimPrefix(request.URL.Path, "/v20180820/"), "/")
+		switch {
+		case parts[0] == "configuration":
+			return "control " + parts[1]
+		case len(parts) > 1 && parts[1] != "":
+			return strings.Join(append([]string{"control accesspoint"}, parts[2:]...), " ")
+		}
+		return "control accesspoints"
+	case request.Method == http.MethodHead:
+		what = "head"
 	case q.Has("list-type"):
 		what = "list"
+		if request.Header.Get("X-Amz-Expected-Bucket-Owner") == "000000000000" {
+			what += " wrong owner"
+		}
+	case q.Has("retention"):
+		what = "retention"
 	case request.URL.Path == "/" || strings.Count(request.URL.Path, "/") == 1:
 		for name := range q {
 			if name != "x-id" {
@@ -151,6 +180,21 @@ func asked(request *http.Request) string {
 		what += " unsigned"
 	}
 	return what
+}
+
+// subject is the key of KMS, the access point, or the object that is asked about.
+func subject(request *http.Request) string {
+	switch asked(request) {
+	case "kms DescribeKey", "kms GetKeyRotationStatus":
+		body, _ := io.ReadAll(request.Body)
+		request.Body = io.NopCloser(bytes.NewReader(body))
+		var in struct{ KeyId string }
+		_ = json.Unmarshal(body, &in)
+		return in.KeyId
+	case "control accesspoint", "control accesspoint policyStatus":
+		return strings.Split(request.URL.Path, "/")[3]
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(request.URL.Path, "/"), "backups-example/")
 }
 
 const (
@@ -169,7 +213,7 @@ func onAWS(t *testing.T, h http.Handler) *bucket.Bucket {
 			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 		}
 	})
-	return &bucket.Bucket{Options: bucket.Options{Name: "backups-example", Path: "weaviate", Region: "us-east-1"}, Client: s3.New(s3.Options{
+	return &bucket.Bucket{Options: bucket.Options{Name: "backups-example", Path: "weaviate", Region: "us-east-1", ExpectedOwner: "123456789012"}, Client: s3.New(s3.Options{
 		Region: "us-east-1", HTTPClient: client,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: keyID, SecretAccessKey: keyWord, SessionToken: token}, nil
@@ -336,6 +380,10 @@ func TestUnknown(t *testing.T) {
 						want(t, f, bucket.Fail, "anybody can read a backup")
 						continue
 					}
+					if c.ID == "s3-expected-owner" && test.name == "denied" { // as it should be
+						want(t, f, bucket.Pass, "is refused")
+						continue
+					}
 					want(t, f, bucket.Unknown, test.detail)
 					if test.name == "denied" && !slices.ContainsFunc(c.Actions, func(action string) bool { return strings.Contains(f.Detail, action+" is needed") }) {
 						t.Errorf("%s names none of %v: %s", c.ID, c.Actions, f.Detail)
@@ -365,7 +413,7 @@ func TestNotSupported(t *testing.T) {
 			for asked := range hardened {
 				r[asked] = answer
 			}
-			for _, asked := range []string{"list", "list unsigned", "get unsigned"} {
+			for _, asked := range []string{"list", "list unsigned", "get unsigned"} { // no feature is lacking for these
 				r[asked] = hardened[asked]
 			}
 			for check, f := range findings(t, onAnother(t, r)) {

@@ -23,6 +23,8 @@ type Options struct {
 	Region    string // empty: what the AWS SDK finds, such as AWS_REGION
 	Endpoint  string // URL of an S3-compatible server; empty: what the AWS SDK finds, such as AWS_ENDPOINT_URL_S3, or AWS itself
 	PathStyle bool
+	// ExpectedOwner is the id of the AWS account that must own the bucket: every call carries it. Empty: any.
+	ExpectedOwner string
 }
 
 // Bucket is an open bucket with the prefix under which its backups lie. Its Region and Endpoint are those that requests really go to.
@@ -44,6 +46,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 		if o.Endpoint != "" {
 			s.BaseEndpoint = aws.String(o.Endpoint)
 		}
+		owned(o.Name, o.ExpectedOwner)(s)
 	})
 	o.Region, o.Endpoint = client.Options().Region, aws.ToString(client.Options().BaseEndpoint)
 	return &Bucket{Client: client, Options: o}, nil

@@ -15,7 +15,7 @@ type Check struct {
 	How         string   // how it is decided
 	Remediation string   // a command that mends it; BUCKET stands for the bucket's name
 	Reference   string   // address of the AWS page that states the rule
-	Actions     []string // IAM actions that the check needs; without them it is unknown
+	Actions     []string // IAM actions that the check needs; without them it is unknown. See ScopeOf
 }
 
 // check is a Check with what decides it.
@@ -39,6 +39,7 @@ var checks = []check{
 	{secureTransport, decideSecureTransport},
 	{objectLock, decideObjectLock},
 	{accessLogging, decideAccessLogging},
+	{expectedOwner, decideExpectedOwner},
 }
 
 // Checks lists what an audit looks at, in the order of its findings.

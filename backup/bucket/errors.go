@@ -167,8 +167,8 @@ func explainAnswer(op operationError, api apiError) (string, error) {
 		return fmt.Sprintf("%s: set bucket.region to %s", ErrWrongRegion, region), ErrWrongRegion
 	case slices.Contains(missingCodes, code):
 		return ErrNoSuchObject.Error() + " (" + code + ")", ErrNoSuchObject
-	case code == "AccessDenied" || code == "Forbidden":
-		action := Action(op.Operation())
+	case code == "AccessDenied" || code == "AccessDeniedException" || code == "Forbidden":
+		action := actionOf(op)
 		if found := kmsDenial.FindStringSubmatch(message); found != nil {
 			action = found[1]
 		}
@@ -190,6 +190,7 @@ var actions = map[string]string{
 	"DeleteObjects":                   "s3:DeleteObject",
 	"GetBucketEncryption":             "s3:GetEncryptionConfiguration",
 	"GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+	"GetBucketReplication":            "s3:GetReplicationConfiguration",
 	"GetObjectLockConfiguration":      "s3:GetBucketObjectLockConfiguration",
 	"GetPublicAccessBlock":            "s3:GetBucketPublicAccessBlock",
 	"HeadBucket":                      "s3:ListBucket",
@@ -202,6 +203,24 @@ var actions = map[string]string{
 	"PutPublicAccessBlock":            "s3:PutBucketPublicAccessBlock",
 	"UploadPart":                      "s3:PutObject",
 	"UploadPartCopy":                  "s3:GetObject and s3:PutObject",
+}
+
+// services are the prefixes of IAM actions by the SDK's name of the service. That of S3 Control is the one of S3.
+var services = map[string]string{"KMS": "kms:", "STS": "sts:"}
+
+// actionOf is the IAM action that the operation of any service needs.
+func actionOf(op operationError) string {
+	var of interface{ Service() string }
+	if !errors.As(op, &of) {
+		return Action(op.Operation())
+	}
+	if prefix, known := services[of.Service()]; known {
+		return prefix + op.Operation()
+	}
+	if of.Service() == "S3 Control" && op.Operation() == "GetPublicAccessBlock" {
+		return "s3:GetAccountPublicAccessBlock"
+	}
+	return Action(op.Operation())
 }
 
 // Action is the IAM action (or actions) that an S3 operation, such as ListObjectsV2, needs.
@@ -277,7 +296,7 @@ func (b *Bucket) first(ctx context.Context) (string, error) {
 		if b.Endpoint != "" {
 			where += " at " + host(b.Endpoint)
 		}
-		return "", fmt.Errorf("%s: %w", where, Explain(err))
+		return "", fmt.Errorf("%s: %w", where, b.disown(ctx, Explain(err)))
 	}
 	if len(out.Contents) == 0 || out.Contents[0].Key == nil {
 		return "", nil

@@ -216,6 +216,8 @@ func TestOnMinIO(t *testing.T) {
 		{"compliance", []setting{lock(&types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Years: aws.Int32(2)})}, "s3-object-lock", bucket.Pass, "locked for 2 years in mode COMPLIANCE"},
 
 		{"no logging", nil, "s3-access-logging", bucket.Fail, "logging is off"},
+
+		{"expected owner", nil, "s3-expected-owner", bucket.NotSupported, "takes no notice"},
 	}
 	seen := map[string]bool{}
 	for _, test := range tests {
@@ -310,7 +312,7 @@ func TestMayOnlyList(t *testing.T) {
 	o.Credentials = aws.AnonymousCredentials{}
 	b.Client = s3.New(o)
 	supported := slices.DeleteFunc(bucket.Checks(), func(c bucket.Check) bool {
-		return slices.Contains([]string{"s3-public-access-block", "s3-anonymous-access", "s3-secure-transport"}, c.ID)
+		return slices.Contains([]string{"s3-public-access-block", "s3-anonymous-access", "s3-secure-transport", "s3-expected-owner"}, c.ID)
 	})
 	found := findings(t, b)
 	for _, c := range supported {
