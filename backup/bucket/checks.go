@@ -14,6 +14,7 @@ type Check struct {
 	Why         string   // what can happen to the backups without it
 	How         string   // how it is decided
 	Remediation string   // a command that mends it; BUCKET stands for the bucket's name
+	Terraform   string   // the same as a resource of the provider hashicorp/aws, with BUCKET as above; empty where none mends it
 	Reference   string   // address of the AWS page that states the rule
 	Actions     []string // IAM actions that the check needs; without them it is unknown. See ScopeOf
 }
