@@ -92,7 +92,7 @@ func (a *audit) run(ctx context.Context, c check) Finding {
 	o := c.decide(ctx, p)
 	f := Finding{
 		Check: c.ID, Title: c.Title, Severity: c.Severity, Reference: c.Reference,
-		Status: o.status, Detail: o.detail, Evidence: p.calls,
+		Status: o.status, Detail: o.detail, Evidence: p.calls, Controls: controlsOf(c.ID),
 	}
 	if f.Status == Fail {
 		f.Remediation = cmp.Or(o.remedy, c.remedy(a.b))

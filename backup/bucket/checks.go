@@ -16,6 +16,7 @@ type Check struct {
 	Remediation string   // a command that mends it; BUCKET stands for the bucket's name
 	Terraform   string   // the same as a resource of the provider hashicorp/aws, with BUCKET as above; empty where none mends it
 	Reference   string   // address of the AWS page that states the rule
+	Controls    []Control
 	Actions     []string // IAM actions that the check needs; without them it is unknown. See ScopeOf
 }
 
@@ -48,7 +49,7 @@ func Checks() []Check {
 	all := make([]Check, len(checks))
 	for i, c := range checks {
 		all[i] = c.Check
-		all[i].Actions = slices.Clone(c.Actions)
+		all[i].Actions, all[i].Controls = slices.Clone(c.Actions), controlsOf(c.ID)
 	}
 	return all
 }

@@ -45,6 +45,7 @@ type Finding struct {
 	Evidence    []Call   `json:"evidence"`
 	Remediation string   `json:"remediation,omitempty"` // a command that mends it, or what to do first
 	Reference   string   `json:"reference,omitempty"`   // address of the AWS page that states the rule
+	Controls    []Control `json:"controls,omitempty"`
 	Waiver      *Waiver  `json:"waiver,omitempty"`
 }
 
