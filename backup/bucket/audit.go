@@ -96,6 +96,9 @@ func (a *audit) run(ctx context.Context, c check) Finding {
 	}
 	if f.Status == Fail {
 		f.Remediation = cmp.Or(o.remedy, c.remedy(a.b))
+		if o.remedy == "" && a.b.IsAWS() {
+			f.Terraform = strings.ReplaceAll(c.Terraform, "BUCKET", a.b.Name)
+		}
 	}
 	return f
 }

@@ -11,13 +11,13 @@ type Check struct {
 	ID          string
 	Title       string
 	Severity    Severity
-	Why         string   // what can happen to the backups without it
-	How         string   // how it is decided
-	Remediation string   // a command that mends it; BUCKET stands for the bucket's name
-	Terraform   string   // the same as a resource of the provider hashicorp/aws, with BUCKET as above; empty where none mends it
-	Reference   string   // address of the AWS page that states the rule
-	Controls    []Control
-	Actions     []string // IAM actions that the check needs; without them it is unknown. See ScopeOf
+	Why         string    // what can happen to the backups without it
+	How         string    // how it is decided
+	Remediation string    // a command that mends it; BUCKET stands for the bucket's name
+	Terraform   string    // the same as a resource of the provider hashicorp/aws, with BUCKET as above; empty where none mends it
+	Reference   string    // address of the AWS page that states the rule
+	Controls    []Control // the same demand in other catalogues
+	Actions     []string  // IAM actions that the check needs; without them it is unknown. See ScopeOf
 }
 
 // check is a Check with what decides it.

@@ -48,7 +48,15 @@ Without the right to ask, a check is unknown. All of them together need, on the 
 ` + "```sh" + `
 {{.Remediation}}
 ` + "```" + `
-
+{{if .Terraform}}
+` + "```hcl" + `
+{{.Terraform}}
+` + "```" + `
+{{end}}{{if .Controls}}
+| elsewhere | clause | what it asks for |
+| --- | --- | --- |
+{{range .Controls}}| {{.Standard}} | {{.Clause}} | {{.Reason}} |
+{{end}}{{end}}
 Needs {{range $i, $a := .Actions}}{{if $i}}, {{end}}` + "`{{$a}}`" + `{{end}}. Source: <{{.Reference}}>
 {{end}}`))
 

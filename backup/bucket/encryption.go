@@ -14,6 +14,14 @@ var defaultEncryption = Check{
 	How: "The default encryption is SSE-S3 (AES256), SSE-KMS or DSSE-KMS. SSE-S3 passes; the detail says who holds the key. Objects written before the setting are not looked at.",
 	Remediation: `aws s3api put-bucket-encryption --bucket BUCKET --server-side-encryption-configuration ` +
 		`'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'`,
+	Terraform: `resource "aws_s3_bucket_server_side_encryption_configuration" "backups" {
+  bucket = "BUCKET"
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}`,
 	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html",
 	Actions:   []string{"s3:GetEncryptionConfiguration"},
 }

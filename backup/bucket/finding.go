@@ -37,16 +37,17 @@ func (s Severity) AtLeast(floor Severity) bool {
 
 // Finding is the outcome of one check, with what it rests on.
 type Finding struct {
-	Check       string   `json:"check"` // stable id, such as s3-default-encryption
-	Title       string   `json:"title"`
-	Status      Status   `json:"status"`
-	Severity    Severity `json:"severity"`
-	Detail      string   `json:"detail"` // one sentence: what was found and what follows
-	Evidence    []Call   `json:"evidence"`
-	Remediation string   `json:"remediation,omitempty"` // a command that mends it, or what to do first
-	Reference   string   `json:"reference,omitempty"`   // address of the AWS page that states the rule
-	Controls    []Control `json:"controls,omitempty"`
-	Waiver      *Waiver  `json:"waiver,omitempty"`
+	Check       string    `json:"check"` // stable id, such as s3-default-encryption
+	Title       string    `json:"title"`
+	Status      Status    `json:"status"`
+	Severity    Severity  `json:"severity"`
+	Detail      string    `json:"detail"` // one sentence: what was found and what follows
+	Evidence    []Call    `json:"evidence"`
+	Remediation string    `json:"remediation,omitempty"` // a command that mends it, or what to do first
+	Terraform   string    `json:"terraform,omitempty"`   // the same as a resource of the provider hashicorp/aws
+	Reference   string    `json:"reference,omitempty"`   // address of the AWS page that states the rule
+	Controls    []Control `json:"controls,omitempty"`    // the same demand in other catalogues
+	Waiver      *Waiver   `json:"waiver,omitempty"`
 }
 
 // Call is a request that was made and what the server answered.

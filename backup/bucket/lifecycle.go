@@ -18,12 +18,28 @@ const putLifecycle = `aws s3api put-bucket-lifecycle-configuration --bucket BUCK
 	`"NoncurrentVersionExpiration":{"NoncurrentDays":30},"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":7}}]}'` +
 	` # replaces all rules: where there are some, add this one to what get-bucket-lifecycle-configuration gives`
 
+const lifecycleTerraform = `resource "aws_s3_bucket_lifecycle_configuration" "backups" { # one for a bucket: where there is one, add the rule to it
+  bucket = "BUCKET"
+  rule {
+    id     = "old-versions-and-abandoned-uploads"
+    status = "Enabled"
+    filter {}
+    noncurrent_version_expiration {
+      noncurrent_days = 30
+    }
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+}`
+
 var (
 	lifecycleRules = Check{
 		ID: "s3-lifecycle", Title: "A lifecycle looks after the backups", Severity: Medium,
 		Why:         "Without an enabled rule over the backups nothing ever leaves the bucket: old versions and abandoned uploads pile up, and retention is nobody's decision.",
 		How:         "At least one enabled rule selects keys below the backup prefix as Weaviate writes them (prefix, legacy prefix, size and And filters are evaluated; Weaviate sets no tags, so a rule with a tag filter does not count). The detail says what each rule does to the backups.",
 		Remediation: putLifecycle,
+		Terraform:   lifecycleTerraform,
 		Reference:   lifecycleReference + "object-lifecycle-mgmt.html",
 		Actions:     []string{"s3:GetLifecycleConfiguration"},
 	}
@@ -42,6 +58,7 @@ var (
 		Why:         "On a versioned bucket a deleted backup still lies there, is paid for, and is still personal data, until its noncurrent versions expire.",
 		How:         "Versioning was never on, or an enabled rule over all backups has NoncurrentVersionExpiration. The detail says for how long a deleted backup can be brought back.",
 		Remediation: putLifecycle,
+		Terraform:   lifecycleTerraform,
 		Reference:   lifecycleReference + "intro-lifecycle-rules.html",
 		Actions:     []string{"s3:GetBucketVersioning", "s3:GetLifecycleConfiguration"},
 	}
@@ -50,6 +67,7 @@ var (
 		Why:         "A backup that was cut off leaves the parts of its chunks behind: they show in no listing and are paid for until somebody aborts the upload.",
 		How:         "An enabled rule over all backups has AbortIncompleteMultipartUpload. MinIO takes such a rule and keeps none of it (it removes old parts by a setting of the server), so there the check fails.",
 		Remediation: putLifecycle,
+		Terraform:   lifecycleTerraform,
 		Reference:   lifecycleReference + "mpu-abort-incomplete-mpu-lifecycle-config.html",
 		Actions:     []string{"s3:GetLifecycleConfiguration"},
 	}

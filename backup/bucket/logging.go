@@ -11,8 +11,13 @@ var accessLogging = Check{
 	Why:         "After an incident the log tells who read or deleted which backup.",
 	How:         "The bucket has a logging target. CloudTrail data events can do the same and are not looked at.",
 	Remediation: `aws s3api put-bucket-logging --bucket BUCKET --bucket-logging-status '{"LoggingEnabled":{"TargetBucket":"LOG-TARGET","TargetPrefix":"BUCKET/"}}' # LOG-TARGET: another bucket, for logs`,
-	Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html",
-	Actions:     []string{"s3:GetBucketLogging"},
+	Terraform: `resource "aws_s3_bucket_logging" "backups" {
+  bucket        = "BUCKET"
+  target_bucket = "LOG-TARGET" # another bucket, for logs
+  target_prefix = "BUCKET/"
+}`,
+	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html",
+	Actions:   []string{"s3:GetBucketLogging"},
 }
 
 func decideAccessLogging(ctx context.Context, p *probe) outcome {

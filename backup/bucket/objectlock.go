@@ -12,8 +12,17 @@ var objectLock = Check{
 	Why:         "Versioning still lets an administrator, or a thief with an administrator's key, delete every version. A locked version stays until its date.",
 	How:         "Object Lock is enabled and has a default retention, because Weaviate sets none on what it writes. The detail tells the mode: GOVERNANCE can be lifted by whoever has s3:BypassGovernanceRetention, COMPLIANCE by nobody.",
 	Remediation: `aws s3api put-object-lock-configuration --bucket BUCKET --object-lock-configuration '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"GOVERNANCE","Days":30}}}' # needs versioning; old objects stay unlocked`,
-	Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html",
-	Actions:     []string{"s3:GetBucketObjectLockConfiguration"},
+	Terraform: `resource "aws_s3_bucket_object_lock_configuration" "backups" { # needs versioning; old objects stay unlocked
+  bucket = "BUCKET"
+  rule {
+    default_retention {
+      mode = "GOVERNANCE"
+      days = 30
+    }
+  }
+}`,
+	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html",
+	Actions:   []string{"s3:GetBucketObjectLockConfiguration"},
 }
 
 func decideObjectLock(ctx context.Context, p *probe) outcome {

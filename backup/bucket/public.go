@@ -17,12 +17,21 @@ const publicReference = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/a
 const putPublicAccessBlock = `aws s3api put-public-access-block --bucket BUCKET --public-access-block-configuration ` +
 	`'{"BlockPublicAcls":true,"IgnorePublicAcls":true,"BlockPublicPolicy":true,"RestrictPublicBuckets":true}'`
 
+const publicAccessBlockTerraform = `resource "aws_s3_bucket_public_access_block" "backups" {
+  bucket                  = "BUCKET"
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}`
+
 var (
 	publicAccessBlock = Check{
 		ID: "s3-public-access-block", Title: "Public access is blocked for the bucket", Severity: High,
 		Why:         "The block holds even when somebody later writes a careless policy or ACL.",
 		How:         "All four settings of the bucket's public access block are on. The account's own block is not looked at.",
 		Remediation: putPublicAccessBlock,
+		Terraform:   publicAccessBlockTerraform,
 		Reference:   publicReference,
 		Actions:     []string{"s3:GetBucketPublicAccessBlock"},
 	}
@@ -41,8 +50,14 @@ var (
 		Why:         "An ACL is older than policies, easy to overlook, and opens a bucket just as well.",
 		How:         "The bucket's ACL grants nothing to the groups AllUsers and AuthenticatedUsers (everybody with any AWS account). The ACLs of single objects are not looked at; Weaviate sets none.",
 		Remediation: `aws s3api put-bucket-acl --bucket BUCKET --acl private && aws s3api put-bucket-ownership-controls --bucket BUCKET --ownership-controls '{"Rules":[{"ObjectOwnership":"BucketOwnerEnforced"}]}' # the second switches ACLs off`,
-		Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html",
-		Actions:     []string{"s3:GetBucketAcl"},
+		Terraform: `resource "aws_s3_bucket_ownership_controls" "backups" { # switches ACLs off: S3 refuses it while one grants something
+  bucket = "BUCKET"
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}`,
+		Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html",
+		Actions:   []string{"s3:GetBucketAcl"},
 	}
 	anonymousAccess = Check{
 		ID: "s3-anonymous-access", Title: "An unsigned request is refused (tried)", Severity: Critical,
@@ -50,6 +65,7 @@ var (
 		How: "An unsigned ListObjectsV2 below the backup prefix and an unsigned GetObject of the first byte of one backup object are both refused. When there is no object yet, a key that does not exist is asked for, and the bucket policy may allow nothing to everybody. " +
 			"This is seen from where the tool runs: a network rule may treat others differently.",
 		Remediation: putPublicAccessBlock + ` # a server without it: take what is allowed to the Principal "*" out of the bucket policy`,
+		Terraform:   publicAccessBlockTerraform,
 		Reference:   publicReference,
 		Actions:     []string{"s3:ListBucket", "s3:GetBucketPolicy"},
 	}

@@ -14,6 +14,20 @@ var secureTransport = Check{
 		`'{"Version":"2012-10-17","Statement":[{"Sid":"DenyPlainHTTP","Effect":"Deny","Principal":"*","Action":"s3:*",` +
 		`"Resource":["arn:aws:s3:::BUCKET","arn:aws:s3:::BUCKET/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}'` +
 		` # replaces the policy: where there is one, add this statement to what get-bucket-policy gives`,
+	Terraform: `resource "aws_s3_bucket_policy" "backups" { # one for a bucket: where there is one, add the statement to it
+  bucket = "BUCKET"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "DenyPlainHTTP"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = ["arn:aws:s3:::BUCKET", "arn:aws:s3:::BUCKET/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}`,
 	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html",
 	Actions:   []string{"s3:GetBucketPolicy"},
 }

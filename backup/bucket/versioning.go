@@ -12,6 +12,12 @@ var versioning = Check{
 	How: "The bucket's versioning status is Enabled. Suspended fails: it keeps old versions but makes no new ones. The detail tells MFA delete where it is on.",
 	Remediation: `aws s3api put-bucket-versioning --bucket BUCKET --versioning-configuration ` +
 		`'{"Status":"Enabled"}'`,
+	Terraform: `resource "aws_s3_bucket_versioning" "backups" {
+  bucket = "BUCKET"
+  versioning_configuration {
+    status = "Enabled"
+  }
+}`,
 	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html",
 	Actions:   []string{"s3:GetBucketVersioning"},
 }
