@@ -92,6 +92,29 @@ func encryption(algorithm, key string) reply {
 		`</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>true</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>`)
 }
 
+const keyARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+// describeKey is an answer of https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html with some members changed.
+func describeKey(members ...string) reply {
+	said := map[string]any{}
+	for _, one := range append([]string{`"AWSAccountId":"123456789012","KeyId":"1234abcd-12ab-34cd-56ef-1234567890ab","Arn":"` + keyARN + `","CreationDate":1.49e9,"Enabled":true,"KeyUsage":"ENCRYPT_DECRYPT",` +
+		`"KeyState":"Enabled","Origin":"AWS_KMS","KeyManager":"CUSTOMER","KeySpec":"SYMMETRIC_DEFAULT"`}, members...) {
+		if err := json.Unmarshal([]byte("{"+one+"}"), &said); err != nil {
+			panic(err)
+		}
+	}
+	raw, err := json.Marshal(map[string]any{"KeyMetadata": said})
+	if err != nil {
+		panic(err)
+	}
+	return reply{status: http.StatusOK, body: string(raw)}
+}
+
+// kmsFailure has the form of an error of KMS: https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html.
+func kmsFailure(status int, code, message string) reply {
+	return reply{status: status, body: `{"__type":"` + code + `","message":"` + message + `"}`}
+}
+
 // block is an answer of https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetPublicAccessBlock.html.
 func block(acls, ignore, policy, restrict bool) reply {
 	return ok(fmt.Sprintf(`<PublicAccessBlockConfiguration`+namespace+`><BlockPublicAcls>%v</BlockPublicAcls><IgnorePublicAcls>%v</IgnorePublicAcls><BlockPublicPolicy>%v</BlockPublicPolicy>`+
@@ -110,6 +133,9 @@ var hardened = replies{
 	"list wrong owner": denied, // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 	"get unsigned":     denied,
 	"encryption":       encryption("aws:kms", "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+	"kms DescribeKey":  describeKey(`"KeyState":"Enabled"`),
+	// https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
+	"kms GetKeyRotationStatus": {status: http.StatusOK, body: `{"KeyRotationEnabled":true,"KeyId":"1234abcd-12ab-34cd-56ef-1234567890ab","RotationPeriodInDays":365,"NextRotationDate":1.8e9}`},
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html
 	"versioning": ok(`<VersioningConfiguration` + namespace + `><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>`),
 	"lifecycle": lifecycle(`<ID>tidy</ID><Filter/><Status>Enabled</Status><NoncurrentVersionExpiration><NewerNoncurrentVersions>2</NewerNoncurrentVersions><NoncurrentDays>45</NoncurrentDays></NoncurrentVersionExpiration>` +
@@ -299,7 +325,7 @@ func TestOnAWS(t *testing.T) {
 		{"object-lock", ok(`<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Years>1</Years></DefaultRetention></Rule></ObjectLockConfiguration>`), "s3-object-lock", bucket.Pass, "1 year in mode GOVERNANCE"},
 
 		// What MinIO does not take. Classes and waits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html.
-		{"lifecycle", lifecycle(expiring + `<Transition><Days>29</Days><StorageClass>GLACIER</StorageClass></Transition>`), "s3-lifecycle-backups", bucket.Fail, `rule "old" (keys that begin with weaviate/) moves them to GLACIER 29 days after they were written, whence a restore takes 3 to 12 hours more`},
+		{"lifecycle", lifecycle(expiring + `<Transition><Days>29</Days><StorageClass>GLACIER</StorageClass></Transition>`), "s3-lifecycle-backups", bucket.Fail, `rule "old" (keys that begin with weaviate/) moves them to GLACIER 29 days after they were written, whence a restore takes up to 5 hours more`},
 		{"lifecycle", lifecycle(expiring + `<Transition><Days>30</Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>`), "s3-lifecycle-backups", bucket.Pass, "later"},
 		{"lifecycle", lifecycle(expiring + `<Transition><Date>2027-01-01T00:00:00.000Z</Date><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>`), "s3-lifecycle-backups", bucket.Fail, "on 2027-01-01"},
 		{"lifecycle", lifecycle(expiring + `<Transition><Days>0</Days><StorageClass>GLACIER_IR</StorageClass></Transition>`), "s3-lifecycle-backups", bucket.Pass, "no enabled rule"},

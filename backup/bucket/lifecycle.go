@@ -182,44 +182,60 @@ const (
 // lifecycleRule is a rule as it bears on the backups.
 type lifecycleRule struct {
 	types.LifecycleRule
-	number int // counted from 1
-	reach  reach
-	filter string // the filter in words; empty when it selects everything
+	number   int // counted from 1
+	selector selector
+	reach    reach
+	filter   string // the filter in words; empty when it selects everything
 }
 
 func lifecycleOf(rules []types.LifecycleRule, backups string) []lifecycleRule {
 	out := make([]lifecycleRule, len(rules))
 	for i, r := range rules {
-		out[i] = lifecycleRule{LifecycleRule: r, number: i + 1}
-		out[i].reach, out[i].filter = selects(r, backups)
+		f := selectorOf(r)
+		out[i] = lifecycleRule{LifecycleRule: r, number: i + 1, selector: f}
+		out[i].reach, out[i].filter = f.reach(backups)
 	}
 	return out
 }
 
-// selects evaluates every form of filter against the keys that begin with backups.
+// selector is what a filter asks of an object: all of it.
+type selector struct {
+	prefix        string
+	tags          []types.Tag
+	greater, less *int64 // bytes, exclusive
+}
+
+// selectorOf reads every form of filter.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-filters.html.
-func selects(r types.LifecycleRule, backups string) (reach, string) {
+func selectorOf(r types.LifecycleRule) selector {
 	prefix := r.Prefix //nolint:staticcheck // rules written by the first version of the API are still answered so
-	var tags []types.Tag
-	var greater, less *int64
+	var s selector
 	if f := r.Filter; f != nil {
 		prefix = cmp.Or(f.Prefix, prefix)
-		greater, less = f.ObjectSizeGreaterThan, f.ObjectSizeLessThan
+		s.greater, s.less = f.ObjectSizeGreaterThan, f.ObjectSizeLessThan
 		if f.Tag != nil {
-			tags = []types.Tag{*f.Tag}
+			s.tags = []types.Tag{*f.Tag}
 		}
 		if f.And != nil {
-			prefix, tags = cmp.Or(f.And.Prefix, prefix), append(tags, f.And.Tags...)
-			greater, less = cmp.Or(f.And.ObjectSizeGreaterThan, greater), cmp.Or(f.And.ObjectSizeLessThan, less)
+			prefix, s.tags = cmp.Or(f.And.Prefix, prefix), append(s.tags, f.And.Tags...)
+			s.greater, s.less = cmp.Or(f.And.ObjectSizeGreaterThan, s.greater), cmp.Or(f.And.ObjectSizeLessThan, s.less)
 		}
 	}
+	s.prefix = value(prefix)
+	return s
+}
+
+func (s selector) selectsKey(key string) bool { return strings.HasPrefix(key, s.prefix) }
+
+// reach evaluates the filter against the keys that begin with backups, and tells it in words.
+func (s selector) reach(backups string) (reach, string) {
 	reached := all
 	var words []string
-	if text := value(prefix); text != "" {
-		words = append(words, "keys that begin with "+text)
+	if s.prefix != "" {
+		words = append(words, "keys that begin with "+s.prefix)
 		switch {
-		case strings.HasPrefix(backups, text):
-		case strings.HasPrefix(text, backups):
+		case s.selectsKey(backups):
+		case strings.HasPrefix(s.prefix, backups):
 			reached = some
 		default:
 			reached = none
@@ -228,13 +244,13 @@ func selects(r types.LifecycleRule, backups string) (reach, string) {
 	for _, size := range []struct {
 		words string
 		bytes *int64
-	}{{"larger", greater}, {"smaller", less}} {
+	}{{"larger", s.greater}, {"smaller", s.less}} {
 		if size.bytes != nil {
 			words = append(words, fmt.Sprintf("objects %s than %d bytes", size.words, *size.bytes))
 			reached = min(reached, some)
 		}
 	}
-	for _, t := range tags {
+	for _, t := range s.tags {
 		words = append(words, fmt.Sprintf("objects tagged %s=%s", value(t.Key), value(t.Value)))
 		reached = none
 	}
@@ -243,11 +259,16 @@ func selects(r types.LifecycleRule, backups string) (reach, string) {
 
 func (r lifecycleRule) enabled() bool { return r.Status == types.ExpirationStatusEnabled }
 
-func (r lifecycleRule) String() string {
-	name := fmt.Sprintf("rule %d", r.number)
+// name is the rule's id, or its number.
+func (r lifecycleRule) name() string {
 	if id := value(r.ID); id != "" {
-		name = fmt.Sprintf("rule %q", id)
+		return fmt.Sprintf("rule %q", id)
 	}
+	return fmt.Sprintf("rule %d", r.number)
+}
+
+func (r lifecycleRule) String() string {
+	name := r.name()
 	if r.filter != "" {
 		name += " (" + r.filter + ")"
 	}
@@ -267,17 +288,17 @@ func (r lifecycleRule) losses() []loss {
 	}
 	for _, t := range r.Transitions {
 		if thaw, ok := thaws[t.StorageClass]; ok {
-			out = append(out, loss{fmt.Sprintf("moves them to %s %s, whence a restore takes %s", t.StorageClass, when(t.Days, t.Date), thaw), t.Days})
+			out = append(out, loss{fmt.Sprintf("moves them to %s %s, whence a restore takes up to %d hours more", t.StorageClass, when(t.Days, t.Date), thaw/time.Hour), t.Days})
 		}
 	}
 	return out
 }
 
-// thaws are the classes that cannot be read at once, with the times of standard and bulk retrieval.
+// thaws are the classes that cannot be read at once, with the longest time of a standard retrieval: 3 to 5 hours, and within 12. A bulk retrieval takes up to 12 and 48.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html.
-var thaws = map[types.TransitionStorageClass]string{
-	types.TransitionStorageClassGlacier:     "3 to 12 hours more",
-	types.TransitionStorageClassDeepArchive: "12 to 48 hours more",
+var thaws = map[types.TransitionStorageClass]time.Duration{
+	types.TransitionStorageClassGlacier:     5 * time.Hour,
+	types.TransitionStorageClassDeepArchive: 12 * time.Hour,
 }
 
 // describeRules says what each rule does to the backups.

@@ -1,10 +1,14 @@
 package bucket
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"pgregory.net/rapid"
 )
@@ -55,7 +59,7 @@ func TestSelectsProperties(t *testing.T) {
 			rule.Filter = &types.LifecycleRuleFilter{And: &types.LifecycleRuleAndOperator{Prefix: prefix, Tags: tags, ObjectSizeGreaterThan: greater, ObjectSizeLessThan: less}}
 		}
 		backups := text.Draw(t, "backups below")
-		reached, words := selects(rule, backups)
+		reached, words := selectorOf(rule).reach(backups)
 		if (words == "") != (value(prefix) == "" && greater == nil && less == nil && tags == nil) {
 			t.Fatalf("the filter is told as %q", words)
 		}
@@ -68,6 +72,62 @@ func TestSelectsProperties(t *testing.T) {
 		}
 		if reached == some && greater == nil && less == nil && (value(prefix) == backups || !strings.HasPrefix(value(prefix), backups)) {
 			t.Fatalf("%q selects all backups below %q or none", words, backups)
+		}
+	})
+}
+
+// TestFateProperties: whatever the rules, changes come in order, an expiry is the last, each is due at a midnight no sooner than asked and within a day of it; the order of the rules does not matter,
+// a disabled one changes nothing, and one more never lets an object be read longer.
+func TestFateProperties(t *testing.T) {
+	day := 24 * time.Hour
+	rapid.Check(t, func(t *rapid.T) {
+		written := time.Unix(rapid.Int64Range(1_500_000_000, 1_700_000_000).Draw(t, "written"), 0)
+		age := func() *int32 { return aws.Int32(rapid.Int32Range(0, 4).Draw(t, "age")) }
+		rule := func(number int) types.LifecycleRule {
+			r := types.LifecycleRule{ID: aws.String(string(rune('a' + number))), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String(rapid.SampledFrom([]string{"", "k", "x"}).Draw(t, "prefix"))}}
+			if rapid.Bool().Draw(t, "expires") {
+				r.Expiration = &types.LifecycleExpiration{Days: age()}
+			}
+			if rapid.Bool().Draw(t, "moves") {
+				r.Transitions = []types.Transition{{Days: age(), StorageClass: types.TransitionStorageClass(rapid.SampledFrom(classes[1:]).Draw(t, "class"))}}
+			}
+			return r
+		}
+		given := make([]types.LifecycleRule, rapid.IntRange(0, 4).Draw(t, "rules"))
+		for i := range given {
+			given[i] = rule(i)
+		}
+		of := func(rules []types.LifecycleRule) Lifecycle {
+			return newLifecycle(&s3.GetBucketLifecycleConfigurationOutput{Rules: rules}, "")
+		}
+		v := Version{Key: "k", Bytes: 1 << 20, LastModified: written}
+		fate := of(given).Fate(v)
+		for i, c := range fate {
+			if wait := c.At.Sub(written); c.At.Truncate(day) != c.At || wait <= 0 || wait > 5*day || i > 0 && c.At.Before(fate[i-1].At) || c.Class == "" && i < len(fate)-1 {
+				t.Fatalf("change %d of %v", i, fate)
+			}
+			n := slices.IndexFunc(given, func(r types.LifecycleRule) bool { return c.Rule == "rule "+strconv.Quote(*r.ID) })
+			asked := value(given[n].Expiration).Days
+			if c.Class != "" {
+				asked = given[n].Transitions[0].Days
+			}
+			if late := c.At.Sub(written.Add(time.Duration(*asked) * day)); late <= 0 || late > day {
+				t.Fatalf("%s is %s after %d days", c, late, *asked)
+			}
+		}
+		end, ends := of(given).End(v)
+		turned := slices.Clone(given)
+		slices.Reverse(turned)
+		if other, also := of(turned).End(v); also != ends || !other.At.Equal(end.At) {
+			t.Fatalf("%v becomes %v when the rules are turned around", end, other)
+		}
+		more := rule(len(given))
+		if other, also := of(append(given, more)).End(v); ends && (!also || other.At.After(end.At)) {
+			t.Fatalf("%v becomes %v by one more rule", end, other)
+		}
+		more.Status = types.ExpirationStatusDisabled
+		if after := of(append(given, more)).Fate(v); !slices.Equal(after, fate) {
+			t.Fatalf("%v becomes %v by a disabled rule", fate, after)
 		}
 	})
 }

@@ -47,7 +47,7 @@ func TestSelects(t *testing.T) {
 		{"other prefix and size", and(types.LifecycleRuleAndOperator{Prefix: aws.String("logs/"), ObjectSizeGreaterThan: aws.Int64(1)}), "backups/", none, "keys that begin with logs/, objects larger than 1 bytes"},
 	}
 	for _, test := range tests {
-		if reach, filter := selects(test.rule, test.backups); reach != test.reach || filter != test.filter {
+		if reach, filter := selectorOf(test.rule).reach(test.backups); reach != test.reach || filter != test.filter {
 			t.Errorf("%s: %d, %q", test.name, reach, filter)
 		}
 	}
