@@ -107,11 +107,19 @@ func (r *run) posture(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.record.Posture = bucket.ApplyWaivers(findings, r.config.Policy.Waivers, now)
+	r.record.Posture = r.judge(findings, now)
 	for _, f := range bucket.Violations(r.record.Posture, r.config.Policy.FailOn) {
 		r.record.Fail(evidence.Policy, rto.Posture, fmt.Sprintf("%s is %s (%s): %s", f.Check, f.Status, f.Severity, f.Detail))
 	}
 	return nil
+}
+
+func (r *run) judge(findings []bucket.Finding, now time.Time) []bucket.Finding {
+	judged, idle := r.config.Policy.Judge(findings, now)
+	for _, sentence := range idle {
+		r.note("%s", sentence)
+	}
+	return judged
 }
 
 // The values of backup.id that are no ids.
@@ -509,7 +517,7 @@ func (r *run) tryIsolation(ctx context.Context) {
 		return
 	}
 	now := time.Now()
-	r.record.Sandbox.Isolation = bucket.ApplyWaivers(isolationFindings(place.Isolation(ctx)), r.config.Policy.Waivers, now)
+	r.record.Sandbox.Isolation = r.judge(isolationFindings(place.Isolation(ctx)), now)
 	for _, f := range bucket.Violations(r.record.Sandbox.Isolation, r.config.Policy.FailOn) {
 		r.record.Fail(evidence.Policy, rto.Verify, fmt.Sprintf("%s is %s (%s): %s", f.Check, f.Status, f.Severity, f.Detail))
 	}

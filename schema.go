@@ -3,6 +3,7 @@ package drill
 import (
 	"bytes"
 	_ "embed"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -21,9 +22,11 @@ var schemaJSON []byte
 // ConfigSchema is the JSON Schema (draft 2020-12) of drill.yaml: what ParseConfig holds a document against, for editors and CI.
 func ConfigSchema() ([]byte, error) { return slices.Clone(schemaJSON), nil }
 
-var configSchema = sync.OnceValue(func() *jsonschema.Schema {
-	const name = "drill.schema.json"
-	tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaJSON))
+var configSchema = sync.OnceValue(func() *jsonschema.Schema { return compile("drill.schema.json", bytes.NewReader(schemaJSON)) })
+
+// compile makes a schema of the program's own, which is never wrong.
+func compile(name string, raw io.Reader) *jsonschema.Schema {
+	tree, err := jsonschema.UnmarshalJSON(raw)
 	if err != nil {
 		panic(err)
 	}
@@ -33,7 +36,7 @@ var configSchema = sync.OnceValue(func() *jsonschema.Schema {
 		panic(err)
 	}
 	return c.MustCompile(name)
-})
+}
 
 // Validate looks again at a configuration that was changed since it was parsed, such as by flags. An error has a line for each problem and wraps ErrConfig.
 func (c *Config) Validate() error {

@@ -102,6 +102,8 @@ func makeSchema(t *testing.T) *jsonschema.Schema {
 		check := property(waiver, "check")
 		check.Enum = append(check.Enum, id)
 	}
+	severity := property(s, "policy", "severity").AdditionalProperties
+	severity.Enum = property(s, "policy", "fail_on").Enum
 	giveForms(t, s)
 	giveDefaults(s, reflect.ValueOf(*defaults()))
 	return s
@@ -249,6 +251,8 @@ func takes(s *jsonschema.Schema) string {
 		return "list of texts"
 	case s.Type == "object" && s.Properties != nil:
 		return "section"
+	case s.Type == "object" && s.AdditionalProperties.Enum != nil:
+		return "keys, each with one of " + takes(s.AdditionalProperties)
 	case s.Type == "object":
 		return "any keys, each a " + s.AdditionalProperties.Title
 	case s.Maximum != "":

@@ -12,6 +12,8 @@ const (
 	Unknown      Status = "unknown"       // denied, or an error: nothing is known
 	NotSupported Status = "not supported" // an S3-compatible server does not have the feature; never on AWS
 	Waived       Status = "waived"        // somebody answers for it, until a date
+	// NotApplicable: there is nothing that the check could be about, such as the rotation of a key where none is used. Neither a pass nor a fault.
+	NotApplicable Status = "not applicable"
 )
 
 // Severity of a finding, as scanners rank it.

@@ -31,7 +31,10 @@ Only the sections bucket and policy of the configuration are used. docs/checks.m
 			if err != nil {
 				return err
 			}
-			findings = bucket.ApplyWaivers(findings, s.config.Policy.Waivers, now)
+			findings, idle := s.config.Policy.Judge(findings, now)
+			for _, sentence := range idle {
+				a.log.Warn(sentence)
+			}
 			if err := report.Findings(a.stdout, s.form, findings, a.look()); err != nil {
 				return err
 			}
