@@ -8,16 +8,16 @@ import (
 
 // Check says what one check of the audit is. docs/checks.md is made from it.
 type Check struct {
-	ID          string
-	Title       string
-	Severity    Severity
-	Why         string    // what can happen to the backups without it
-	How         string    // how it is decided
-	Remediation string    // a command that mends it; BUCKET stands for the bucket's name
-	Terraform   string    // the same as a resource of the provider hashicorp/aws, with BUCKET as above; empty where none mends it
-	Reference   string    // address of the AWS page that states the rule
-	Controls    []Control // the same demand in other catalogues
-	Actions     []string  // IAM actions that the check needs; without them it is unknown. See ScopeOf
+	ID          string    `json:"id"`
+	Title       string    `json:"title"`
+	Severity    Severity  `json:"severity"`
+	Why         string    `json:"why"`                 // what can happen to the backups without it
+	How         string    `json:"how"`                 // how it is decided
+	Remediation string    `json:"remediation"`         // a command that mends it; BUCKET stands for the bucket's name
+	Terraform   string    `json:"terraform,omitempty"` // the same as a resource of the provider hashicorp/aws, with BUCKET as above; empty where none mends it
+	Reference   string    `json:"reference"`           // address of the AWS page that states the rule
+	Controls    []Control `json:"controls,omitempty"`  // the same demand in other catalogues
+	Actions     []string  `json:"actions"`             // IAM actions that the check needs; without them it is unknown. See ScopeOf
 }
 
 // check is a Check with what decides it.

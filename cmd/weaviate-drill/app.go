@@ -34,7 +34,7 @@ type app struct {
 	progress *progress
 }
 
-// outputs are the forms of results on stdout. The command report has more.
+// outputs are the forms of results on stdout. The commands report and audit have more.
 var outputs = []string{"table", "json", "markdown"}
 
 func (a *app) command() *cobra.Command {
@@ -109,10 +109,13 @@ func (a *app) close() {
 	}
 }
 
-// resultForm refuses the forms that only a stored record has.
-func (a *app) resultForm() (string, error) {
-	if !slices.Contains(outputs, a.output) {
-		return "", fmt.Errorf("%w: this command has no --output %s: use one of %s", drill.ErrConfig, a.output, strings.Join(outputs, ", "))
+// resultForm refuses the forms that a command does not have; without any named those are all but outputs.
+func (a *app) resultForm(forms ...string) (string, error) {
+	if len(forms) == 0 {
+		forms = outputs
+	}
+	if !slices.Contains(forms, a.output) {
+		return "", fmt.Errorf("%w: this command has no --output %s: use one of %s", drill.ErrConfig, a.output, strings.Join(forms, ", "))
 	}
 	return a.output, nil
 }
@@ -136,8 +139,9 @@ type setting struct {
 	bucket *bucket.Bucket // can be listed
 }
 
-func (a *app) setting(c *cobra.Command) (s setting, err error) {
-	if s.form, err = a.resultForm(); err != nil {
+// setting takes the forms that resultForm takes.
+func (a *app) setting(c *cobra.Command, forms ...string) (s setting, err error) {
+	if s.form, err = a.resultForm(forms...); err != nil {
 		return s, err
 	}
 	if s.config, err = a.config(); err != nil {

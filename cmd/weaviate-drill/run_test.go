@@ -124,6 +124,10 @@ func TestRun(t *testing.T) {
 		s.do(t, "audit").wants(t, evidence.Passed, "s3-versioning", "not supported")
 		strict := newSite(t, map[string]string{"policy": "\n  fail_on: high"})
 		strict.do(t, "audit", "--output", "markdown").wants(t, evidence.Policy, "s3-versioning")
+		for form, has := range map[string]string{"sarif": `"ruleId": "s3-versioning"`, "ocsf": `"class_uid": 2003`, "junit": `<testsuite name="bucket posture"`} {
+			strict.do(t, "audit", "--output", form).wants(t, evidence.Policy, has)
+			s.do(t, "report", record.ID, "--output", form).wants(t, evidence.Passed, has)
+		}
 	})
 	t.Run("objectives missed", func(t *testing.T) {
 		s := newSite(t, map[string]string{

@@ -85,27 +85,9 @@ func findingsSection(title string, findings []bucket.Finding, whole bool) sectio
 		if f.Status == bucket.Pass && !whole {
 			continue
 		}
-		detail := f.Detail
-		if w := f.Waiver; w != nil {
-			detail = fmt.Sprintf("%s; waived until %s by %s: %s", detail, day(w.Expires), w.Owner, w.Reason)
-		}
-		s.table.rows = append(s.table.rows, []cell{toned(string(f.Status), statusTone(f.Status)), text(string(f.Severity)), code(f.Check), text(detail)})
+		s.table.rows = append(s.table.rows, []cell{toned(string(f.Status), statusTone(f.Status)), text(string(f.Severity)), code(f.Check), text(findingDetail(f))})
 	}
 	return s
-}
-
-func findingsDocument(findings []bucket.Finding) document {
-	d := document{postureSection(findings, true)}
-	mend := section{title: "Remediation", table: table{columns: []column{{name: "check"}, {name: "command"}}}}
-	for _, f := range byStatus(findings) {
-		if f.Status == bucket.Fail && f.Remediation != "" {
-			mend.table.rows = append(mend.table.rows, []cell{code(f.Check), code(f.Remediation)})
-		}
-	}
-	if len(mend.table.rows) > 0 {
-		d = append(d, mend)
-	}
-	return d
 }
 
 func backupCheckSection(c *backup.CatalogueResult, a *backup.ArchiveResult, most int) section {

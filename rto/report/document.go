@@ -9,6 +9,7 @@ type section struct {
 	tone  tone // of the title
 	lines []string
 	items []string // a list
+	block string   // verbatim, with its lines as they are
 	table table
 	more  []string // lines below the table
 }

@@ -26,6 +26,9 @@ func writeMarkdown(w io.Writer, d document) error {
 		if len(s.items) > 0 {
 			b.WriteString("\n")
 		}
+		if s.block != "" {
+			b.WriteString("```\n" + s.block + "\n```\n\n")
+		}
 		if len(s.table.rows) > 0 {
 			markdownTable(&b, s.table)
 		}

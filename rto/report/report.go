@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/weaviate-drill/weaviate-drill/backup"
-	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 	"github.com/weaviate-drill/weaviate-drill/verify"
 )
@@ -20,22 +19,29 @@ type Options struct {
 	Width int // columns of the terminal; 0: 100
 }
 
-// formats are those of a whole record. A new one is one line here.
-var formats = []struct {
+// format is one in which records are written.
+type format struct {
 	name  string
 	write func(io.Writer, *evidence.Record, Options) error
-}{
+}
+
+// formats are those of a whole record. A new one is one line here.
+var formats = []format{
 	{"table", func(w io.Writer, r *evidence.Record, o Options) error { return writeTerminal(w, recordDocument(r), o) }},
 	{"markdown", func(w io.Writer, r *evidence.Record, _ Options) error { return writeMarkdown(w, recordDocument(r)) }},
 	{"html", func(w io.Writer, r *evidence.Record, _ Options) error { return writeHTML(w, r) }},
 	{"json", func(w io.Writer, r *evidence.Record, _ Options) error { return writeJSON(w, r) }},
 	{"junit", func(w io.Writer, r *evidence.Record, _ Options) error { return writeJUnit(w, r) }},
+	{"sarif", func(w io.Writer, r *evidence.Record, _ Options) error { return writeSARIF(w, r) }},
+	{"ocsf", func(w io.Writer, r *evidence.Record, _ Options) error { return writeOCSF(w, r) }},
 }
 
-// Formats are the names that Write knows.
-func Formats() []string {
-	names := make([]string, len(formats))
-	for i, f := range formats {
+// Formats are the names that Write knows. Those of security tools, sarif and ocsf, hold what was found about the bucket and the sandbox, and nothing else of a drill.
+func Formats() []string { return names(formats) }
+
+func names(list []format) []string {
+	names := make([]string, len(list))
+	for i, f := range list {
 		names[i] = f.name
 	}
 	return names
@@ -47,9 +53,14 @@ func unknownFormat(format string, known ...string) error {
 
 // Write renders a record in one of Formats.
 func Write(w io.Writer, format string, r *evidence.Record, o Options) error {
-	i := slices.Index(Formats(), format)
+	return writeAs(formats, w, format, r, o)
+}
+
+func writeAs(list []format, w io.Writer, format string, r *evidence.Record, o Options) error {
+	known := names(list)
+	i := slices.Index(known, format)
 	if i < 0 {
-		return unknownFormat(format, Formats()...)
+		return unknownFormat(format, known...)
 	}
 	if format != "json" {
 		var err error
@@ -57,15 +68,10 @@ func Write(w io.Writer, format string, r *evidence.Record, o Options) error {
 			return fmt.Errorf("report: %w", err)
 		}
 	}
-	return formats[i].write(w, r, o)
+	return list[i].write(w, r, o)
 }
 
-// Findings renders an audit of a bucket as table, markdown or json, like all that follow.
-func Findings(w io.Writer, format string, findings []bucket.Finding, o Options) error {
-	return write(w, format, findings, o, findingsDocument)
-}
-
-// Backups renders the backups of a bucket.
+// Backups renders the backups of a bucket as table, markdown or json, like all that follow.
 func Backups(w io.Writer, format string, list []backup.Listing, o Options) error {
 	return write(w, format, list, o, backupsDocument)
 }

@@ -57,6 +57,9 @@ func (t *terminal) section(s section) error {
 	for _, item := range s.items {
 		t.paragraph("  - ", "    ", item)
 	}
+	for line := range strings.Lines(s.block) {
+		t.WriteString("  " + strings.TrimRight(line, "\n") + "\n")
+	}
 	if len(s.table.rows) > 0 {
 		if err := t.table(s.table); err != nil {
 			return err
