@@ -168,9 +168,20 @@ func retry[T any](ctx context.Context, attempt func() (T, error)) (T, error) {
 
 // fetch reads one object and decodes it.
 func fetch[T any](ctx context.Context, b *bucket.Bucket, key string, decode func(io.Reader) (T, error)) (T, error) {
+	got, err := fetchAnswer(ctx, b, key, decode)
+	return got.value, err
+}
+
+// fetched is an object's content with what S3 says of it; the body is read.
+type fetched[T any] struct {
+	value  T
+	answer *s3.GetObjectOutput
+}
+
+func fetchAnswer[T any](ctx context.Context, b *bucket.Bucket, key string, decode func(io.Reader) (T, error)) (fetched[T], error) {
 	url := "s3://" + b.Name + "/" + key
-	return retry(ctx, func() (T, error) {
-		var none T
+	return retry(ctx, func() (fetched[T], error) {
+		var none fetched[T]
 		got, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.Name), Key: aws.String(key)})
 		if isNotFound(err) {
 			return none, backoff.Permanent(fmt.Errorf("%w: there is no %s", ErrNoSuchBackup, url))
@@ -190,7 +201,7 @@ func fetch[T any](ctx context.Context, b *bucket.Bucket, key string, decode func
 		if err != nil {
 			return none, backoff.Permanent(fmt.Errorf("%s is %w: %v", url, ErrMalformed, err))
 		}
-		return value, nil
+		return fetched[T]{value, got}, nil
 	})
 }
 

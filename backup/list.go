@@ -31,6 +31,20 @@ type Listing struct {
 	Collections   []string  `json:"collections,omitempty"`
 	Unreadable    string    `json:"unreadable,omitempty"` // why nothing else is known of it
 	Err           error     `json:"-"`                    // the same, for errors.Is: ErrNoSuchBackup when backup_config.json is missing
+
+	// What only Survey and Catalogue.Describe tell.
+	Objects         int           `json:"objects,omitempty"`
+	StoredBytes     int64         `json:"storedBytes,omitempty"` // of its own objects, without those of its bases
+	AgeSeconds      int64         `json:"ageSeconds,omitempty"`  // since StartedAt
+	Completeness    Completeness  `json:"completeness,omitempty"`
+	Missing         []string      `json:"missing,omitempty"`    // some of what is missing of it
+	Encryption      string        `json:"encryption,omitempty"` // of backup_config.json: AES256, aws:kms or aws:kms:dsse with the key, or none
+	Lock            string        `json:"lock,omitempty"`       // of backup_config.json: GOVERNANCE or COMPLIANCE, legal hold; empty: none, or s3:GetObjectRetention is lacking
+	LockedUntil     time.Time     `json:"lockedUntil,omitzero"`
+	Restorable      Restorability `json:"restorable,omitempty"`
+	RestorableUntil time.Time     `json:"restorableUntil,omitzero"` // the first time at which a lifecycle rule takes away or freezes something of it, or of a base
+	RestorableWhy   string        `json:"restorableWhy,omitempty"`
+	OwnUntil        time.Time     `json:"ownUntil,omitzero"` // the same without its bases
 }
 
 // descriptors are small; so many are fetched at once.
@@ -39,39 +53,42 @@ const listConcurrency = 16
 // List finds all backups below the bucket's path, the oldest first. A folder whose backup_config.json is missing or cannot be read is listed too,
 // before the others, with the reason. The error is that of the listing itself.
 func List(ctx context.Context, b *bucket.Bucket) ([]Listing, error) {
-	prefix := b.Key()
-	if prefix != "" {
-		prefix += "/"
+	ids, err := listNames(ctx, b)
+	if err != nil {
+		return nil, fmt.Errorf("list the backups in %s: %w", b.URL(), err)
 	}
-	pages := s3.NewListObjectsV2Paginator(b.Client, &s3.ListObjectsV2Input{
-		Bucket: aws.String(b.Name), Prefix: aws.String(prefix), Delimiter: aws.String("/"),
-	})
-	var list []Listing
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("list the backups in %s: %w", b.URL(), err)
-		}
-		for _, p := range page.CommonPrefixes {
-			list = append(list, Listing{ID: strings.TrimSuffix(strings.TrimPrefix(aws.ToString(p.Prefix), prefix), "/")})
-		}
-	}
+	list := make([]Listing, len(ids))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(listConcurrency)
 	for i := range list {
 		group.Go(func() error {
-			d, err := ReadDescriptor(groupCtx, b, list[i].ID)
-			list[i] = listing(list[i].ID, d, err)
+			d, err := ReadDescriptor(groupCtx, b, ids[i])
+			list[i] = listing(ids[i], d, err)
 			return groupCtx.Err()
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("list the backups in %s: %w", b.URL(), err)
 	}
-	slices.SortFunc(list, func(x, y Listing) int {
-		return cmp.Or(x.StartedAt.Compare(y.StartedAt), cmp.Compare(x.ID, y.ID))
-	})
+	sortListings(list)
 	return list, nil
+}
+
+// listNames lists the folders below the bucket's path, in the order of their keys.
+func listNames(ctx context.Context, b *bucket.Bucket) ([]string, error) {
+	prefix := folder(b)
+	pages := s3.NewListObjectsV2Paginator(b.Client, &s3.ListObjectsV2Input{Bucket: aws.String(b.Name), Prefix: aws.String(prefix), Delimiter: aws.String("/")})
+	var ids []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.CommonPrefixes {
+			ids = append(ids, strings.TrimSuffix(strings.TrimPrefix(aws.ToString(p.Prefix), prefix), "/"))
+		}
+	}
+	return ids, nil
 }
 
 func listing(id string, d Descriptor, err error) Listing {

@@ -111,7 +111,9 @@ func sound(problems []backup.Problem) error {
 func (a *app) backupListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List all backups in the bucket",
-		Long:    "Lists every backup below the configured path, the oldest first, from S3 alone: no Weaviate is asked.",
+		Long: `Lists every backup below the configured path, the oldest first, from S3 alone: no Weaviate is asked. Every object is
+listed, so a lost chunk shows as a gap ("backup show" also sees a lost last one), and so does the day on which a lifecycle
+rule takes a backup away, or the base that it builds on: docs/inventory.md says what each column rests on.`,
 		Example: "  weaviate-drill backup list --output json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -119,7 +121,7 @@ func (a *app) backupListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := backup.List(c.Context(), s.bucket)
+			list, err := backup.Survey(c.Context(), s.bucket, time.Now())
 			if err != nil {
 				return err
 			}
@@ -190,15 +192,11 @@ func (a *app) checkBackup(c *cobra.Command, id string, archive bool) error {
 		read, problems = &r, append(problems, r.Problems...)
 	}
 	a.close()
-	if s.form != "json" {
-		if err := report.Backups(a.stdout, s.form, []backup.Listing{catalogue.Listing()}, a.look()); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintln(a.stdout); err != nil {
-			return err
-		}
+	listing, err := catalogue.Describe(c.Context(), result, time.Now())
+	if err != nil {
+		return err
 	}
-	if err := report.Check(a.stdout, s.form, result, read, a.look()); err != nil {
+	if err := report.Check(a.stdout, s.form, listing, result, read, a.look()); err != nil {
 		return err
 	}
 	return sound(problems)

@@ -3,7 +3,9 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,7 +24,7 @@ func blocking(r *evidence.Record, f bucket.Finding) bool {
 var statuses = []struct {
 	status bucket.Status
 	tone   tone
-}{{bucket.Fail, bad}, {bucket.Unknown, warn}, {bucket.NotSupported, warn}, {bucket.Waived, warn}, {bucket.Pass, good}}
+}{{bucket.Fail, bad}, {bucket.Unknown, warn}, {bucket.NotSupported, warn}, {bucket.Waived, warn}, {bucket.NotApplicable, plain}, {bucket.Pass, good}}
 
 // findingCounts sums up an audit: "13 checks: 2 fail, 1 unknown, 10 pass".
 func findingCounts(findings []bucket.Finding) string {
@@ -82,7 +84,7 @@ func findingsSection(title string, findings []bucket.Finding, whole bool) sectio
 	s := section{title: title, lines: []string{findingCounts(findings) + "."}}
 	s.table.columns = []column{{name: "status"}, {name: "severity"}, {name: "check"}, {name: "finding"}}
 	for _, f := range byStatus(findings) {
-		if f.Status == bucket.Pass && !whole {
+		if (f.Status == bucket.Pass || f.Status == bucket.NotApplicable) && !whole {
 			continue
 		}
 		s.table.rows = append(s.table.rows, []cell{toned(string(f.Status), statusTone(f.Status)), text(string(f.Severity)), code(f.Check), text(findingDetail(f))})
@@ -333,9 +335,17 @@ func backupsDocument(list []backup.Listing) document {
 	s.table.columns = []column{
 		{name: "id", whole: true}, {name: "status"}, {name: "captured"}, {name: "size", right: true}, {name: "compression"}, {name: "server"}, {name: "collections", right: true}, {name: "base"},
 	}
+	surveyed := slices.ContainsFunc(list, func(b backup.Listing) bool { return b.Restorable != "" })
+	if surveyed {
+		s.table.columns = append(s.table.columns, column{name: "age", right: true}, column{name: "stored", right: true}, column{name: "complete"}, column{name: "encryption"}, column{name: "lock"}, column{name: "restorable"})
+	}
 	for _, b := range list {
 		if b.Unreadable != "" {
-			s.table.rows = append(s.table.rows, []cell{code(b.ID), toned("unreadable", bad), {}, {}, {}, {}, {}, {}})
+			row := append([]cell{code(b.ID), toned("unreadable", bad)}, make([]cell, len(s.table.columns)-2)...)
+			if surveyed {
+				row[len(row)-1] = outlook(b)
+			}
+			s.table.rows = append(s.table.rows, row)
 			s.more = append(s.more, "Unreadable: "+b.Unreadable+".")
 			continue
 		}
@@ -349,11 +359,46 @@ func backupsDocument(list []backup.Listing) document {
 		if b.Error != "" {
 			s.more = append(s.more, fmt.Sprintf("%s: %s.", b.ID, b.Error))
 		}
-		s.table.rows = append(s.table.rows, []cell{
+		row := []cell{
 			code(b.ID), toned(b.Status, t), text(at(b.StartedAt)), text(Bytes(b.Bytes)), text(b.Compression), text(b.ServerVersion), text(count(len(b.Collections))), code(b.Base),
-		})
+		}
+		if surveyed {
+			algorithm, _, _ := strings.Cut(b.Encryption, " ") // the key is in the JSON
+			row = append(row, text(rto.Human(time.Duration(b.AgeSeconds)*time.Second)), text(Bytes(b.StoredBytes)), completeness(b), text(algorithm), lock(b), outlook(b))
+			if b.Restorable != backup.RestorableAlways {
+				s.more = append(s.more, fmt.Sprintf("%s: restorable: %s: %s.", b.ID, outlook(b).text, b.RestorableWhy))
+			}
+		}
+		s.table.rows = append(s.table.rows, row)
 	}
 	return document{s}
+}
+
+func completeness(b backup.Listing) cell {
+	if b.Completeness == backup.Incomplete {
+		return toned(string(b.Completeness), bad)
+	}
+	return text(string(b.Completeness))
+}
+
+func lock(b backup.Listing) cell {
+	if b.LockedUntil.IsZero() {
+		return text(cmp.Or(b.Lock, "none seen"))
+	}
+	return text(b.Lock + " until " + b.LockedUntil.UTC().Format(time.DateOnly))
+}
+
+// outlook says how long a backup can be restored from.
+func outlook(b backup.Listing) cell {
+	switch b.Restorable {
+	case backup.RestorableAlways:
+		return toned(string(b.Restorable), good)
+	case backup.RestorableUntil:
+		return text("until " + b.RestorableUntil.UTC().Format(time.DateOnly))
+	case backup.NotRestorable:
+		return toned(string(b.Restorable), bad)
+	}
+	return toned(string(b.Restorable), warn)
 }
 
 func historyDocument(entries []evidence.Entry) document {

@@ -78,18 +78,19 @@ func Backups(w io.Writer, format string, list []backup.Listing, o Options) error
 
 // checked is the JSON of Check.
 type checked struct {
+	Backup    backup.Listing         `json:"backup"`
 	Catalogue backup.CatalogueResult `json:"catalogue"`
 	Archive   *backup.ArchiveResult  `json:"archive,omitempty"` // nil: not checked
 }
 
-// Check renders the checks of a backup in S3; archive is nil when it was not read.
-func Check(w io.Writer, format string, catalogue backup.CatalogueResult, archive *backup.ArchiveResult, o Options) error {
-	return write(w, format, checked{catalogue, archive}, o, func(c checked) document {
+// Check renders a backup and its checks in S3; archive is nil when it was not read.
+func Check(w io.Writer, format string, listing backup.Listing, catalogue backup.CatalogueResult, archive *backup.ArchiveResult, o Options) error {
+	return write(w, format, checked{listing, catalogue, archive}, o, func(c checked) document {
 		s := backupCheckSection(&c.Catalogue, c.Archive, everything)
 		if len(c.Catalogue.Collections) > 0 {
 			s.lines = append([]string{collectionNames(c.Catalogue.Collections)}, s.lines...)
 		}
-		return document{s}
+		return append(backupsDocument([]backup.Listing{c.Backup}), s)
 	})
 }
 

@@ -73,6 +73,15 @@ func TestListsGolden(t *testing.T) {
 		{ID: "nightly-1", Status: "SUCCESS", StartedAt: began.Add(-24 * time.Hour), Bytes: 14_680_064, Compression: "gzip", ServerVersion: "1.38.5", Collections: []string{"Article"}},
 		{ID: "nightly-2", Status: "FAILED", Error: "node weaviate-1 is down", StartedAt: began, Base: "nightly-1", Compression: "gzip", ServerVersion: "1.38.5"},
 	}
+	surveyed := []backup.Listing{
+		{ID: "half", Unreadable: "backup half: no such backup", Err: backup.ErrNoSuchBackup, Objects: 3, StoredBytes: 100, Restorable: backup.NotRestorable, RestorableWhy: "its backup_config.json is not there, or is not one"},
+		{ID: "full", Status: "SUCCESS", StartedAt: began, Bytes: 14_680_064, Compression: "gzip", ServerVersion: "1.38.5", Collections: []string{"Article"}, Objects: 12, StoredBytes: 9_000_000, AgeSeconds: 90_000,
+			Completeness: backup.NoGap, Encryption: "aws:kms arn:aws:kms:us-east-1:123456789012:key/1", Lock: "COMPLIANCE", LockedUntil: began.AddDate(0, 1, 0), Restorable: backup.RestorableAlways, RestorableWhy: "no rule"},
+		{ID: "inc", Status: "SUCCESS", StartedAt: began, Base: "full", Compression: "gzip", ServerVersion: "1.38.5", AgeSeconds: 60, Completeness: backup.Whole, Encryption: "none",
+			Restorable: backup.RestorableUntil, RestorableUntil: began.AddDate(0, 0, 9), OwnUntil: began.AddDate(0, 0, 20), RestorableWhy: `full/a/C/chunk-1 expires on 2026-12-03 by rule "old"`},
+		{ID: "cut", Status: "SUCCESS", StartedAt: began, Compression: "gzip", ServerVersion: "1.38.5", Completeness: backup.Incomplete, Missing: []string{"a/backup.json is not there"}, Restorable: backup.NotRestorable, RestorableWhy: "it is incomplete: a/backup.json is not there"},
+		{ID: "denied", Status: "SUCCESS", StartedAt: began, Compression: "gzip", ServerVersion: "1.38.5", Completeness: backup.NoGap, Restorable: backup.RestorableUnknown, RestorableWhy: "the lifecycle is not known"},
+	}
 	entries := []evidence.Entry{
 		{ID: "notes", Unreadable: `evidence: notes.json: not a drill record of a known form: schema "", known is "weaviate-drill/record/v1"`, Err: errors.New("x")},
 		{ID: failed.ID, Began: failed.Began, Ended: failed.Ended, Status: failed.Status, Backup: failed.Backup.ID, Level: "full", Verdicts: failed.Verification.Verdicts, RTO: failed.Assessment.Recovered, RPO: failed.Assessment.RPO},
@@ -83,7 +92,10 @@ func TestListsGolden(t *testing.T) {
 		"checks":   func(w io.Writer, f string) error { return Checks(w, f, someChecks, Options{Width: 120}) },
 		"explain":  func(w io.Writer, f string) error { return Explain(w, f, someChecks[0], Options{}) },
 		"backups":  func(w io.Writer, f string) error { return Backups(w, f, listings, Options{Width: 120}) },
-		"check":    func(w io.Writer, f string) error { return Check(w, f, *failed.Catalogue, failed.Archive, Options{}) },
+		"survey":   func(w io.Writer, f string) error { return Backups(w, f, surveyed, Options{Width: 160}) },
+		"check": func(w io.Writer, f string) error {
+			return Check(w, f, surveyed[1], *failed.Catalogue, failed.Archive, Options{})
+		},
 		"comparison": func(w io.Writer, f string) error {
 			return Comparison(w, f, failed.Verification, failed.Checks, Options{})
 		},
@@ -104,7 +116,9 @@ func TestListsGolden(t *testing.T) {
 	for _, write := range []func() error{
 		func() error { return Audit(&empty, "table", &evidence.Record{}, Options{}) }, func() error { return Backups(&empty, "table", nil, Options{}) },
 		func() error { return History(&empty, "table", nil, Options{}) }, func() error { return Comparison(&empty, "table", nil, nil, Options{}) },
-		func() error { return Check(&empty, "table", backup.CatalogueResult{}, nil, Options{}) },
+		func() error {
+			return Check(&empty, "table", backup.Listing{}, backup.CatalogueResult{}, nil, Options{})
+		},
 	} {
 		if err := write(); err != nil {
 			t.Error(err)
