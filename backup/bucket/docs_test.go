@@ -29,11 +29,29 @@ var document = template.Must(template.New("checks.md").Parse(`# Checks of the bu
 | not supported | an S3-compatible server does not have the feature; it is never a pass, and never said of AWS | no: nobody can mend it there |
 | waived | one of the three above, and somebody answers for it until a day (` + "`policy.waivers`" + `), after which it counts again | no |
 
+## What fails a drill
+
+` + "`policy.fail_on`" + ` (` + "`high`" + ` unless it is set) is the severity from which on a finding fails a drill and ` + "`audit`" + `; ` + "`policy.severity`" + ` gives single checks another severity, and their findings say so.
+A waiver names a check, a reason, an owner and its last day, all four; it stands in ` + "`policy.waivers`" + ` or in the file that ` + "`policy.waiver_file`" + ` names. After its last day it waives nothing. One that nothing needs is a warning.
+
+On AWS the default is strict: AWS has every feature, so whatever is not answered is unknown, and counts like a fail. On an S3-compatible server these differ:
+
+- A feature that the server does not have is not supported and fails no drill: nobody can mend it there, and a drill that fails for ever is switched off. Every report counts and shows it.
+- Whether a bucket policy makes the bucket public is decided by its statements too, since other servers judge by less than AWS.
+- The remediation names the server's endpoint, and there is none in Terraform, whose resources are AWS's.
+
+` + "`weaviate-drill audit --output`" + ` writes a table (the worst severity first), Markdown, JSON, SARIF 2.1.0, OCSF 1.5.0 (Compliance Finding) or JUnit. In SARIF unknown is of the kind open, not supported of the kind review, and a waiver is a suppression;
+in OCSF the compliance status is Pass, Fail, Warning for unknown, and the status itself for the rest. ` + "`weaviate-drill audit --explain ID`" + ` says what this page says of one check.
+
+## Checks
+
 | check | severity | what passes |
 | --- | --- | --- |
 {{range .Checks}}| [{{.ID}}](#{{.ID}}) | {{.Severity}} | {{.Title}} |
 {{end}}
-Without the right to ask, a check is unknown. All of them together need, on the bucket: {{range $i, $a := .Actions}}{{if $i}}, {{end}}` + "`{{$a}}`" + `{{end}}.
+Without the right to ask, a check is unknown. All of them together need: {{range $i, $a := .Actions}}{{if $i}}, {{end}}` + "`{{$a}}`" + `{{end}}.
+
+Other catalogues are named with the clause that asks for what a check looks at. That a check passes is a part of what a clause asks for, never all of it.
 {{range .Checks}}
 ## {{.ID}}
 
