@@ -143,7 +143,7 @@ func (a *app) finish(record *evidence.Record, err error, files []string) error {
 
 // extensions choose a report's form by the name of its file.
 var extensions = []struct{ extension, format string }{
-	{".html", "html"}, {".md", "markdown"}, {".json", "json"}, {".xml", "junit"}, {".txt", "table"},
+	{".html", "html"}, {".md", "markdown"}, {".json", "json"}, {".xml", "junit"}, {".txt", "table"}, {".sarif", "sarif"},
 }
 
 func extensionList() string {

@@ -24,7 +24,7 @@ func TestRun(t *testing.T) {
 		t.Fatalf("a dry run leaves something: %v, %v", left, err)
 	}
 
-	r := s.do(t, "run", "--report", "drill.html", "--report", "drill.xml", "--report", "drill.md")
+	r := s.do(t, "run", "--report", "drill.html", "--report", "drill.xml", "--report", "drill.md", "--report", "drill.sarif")
 	r.wants(t, evidence.Passed, "PASSED", "RTO", "RPO", "phase begins")
 	record := s.record(t)
 	if record.Status != evidence.Passed || len(record.Reasons) > 0 {
@@ -58,8 +58,8 @@ func TestRun(t *testing.T) {
 	if s.restoreConfig(t, record.Backup.ID) {
 		t.Error("restore_config.json is left beside the backup")
 	}
-	for _, file := range []string{"drill.html", "drill.xml", "drill.md"} {
-		if raw, err := os.ReadFile(filepath.Join(s.dir, file)); err != nil || !bytes.Contains(raw, []byte(record.ID)) {
+	for file, has := range map[string]string{"drill.html": record.ID, "drill.xml": record.ID, "drill.md": record.ID, "drill.sarif": `"ruleId": "s3-versioning"`} {
+		if raw, err := os.ReadFile(filepath.Join(s.dir, file)); err != nil || !bytes.Contains(raw, []byte(has)) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
