@@ -75,7 +75,7 @@ Other catalogues are named with the clause that asks for what a check looks at. 
 | --- | --- | --- |
 {{range .Controls}}| {{.Standard}} | {{.Clause}} | {{.Reason}} |
 {{end}}{{end}}
-Needs {{range $i, $a := .Actions}}{{if $i}}, {{end}}` + "`{{$a}}`" + `{{end}}. Source: <{{.Reference}}>
+Needs {{range $i, $a := .Actions}}{{if $i}}, {{end}}` + "`{{$a}}`" + `{{else}}no permission{{end}}. Source: <{{.Reference}}>
 {{end}}`))
 
 func TestDocs(t *testing.T) {

@@ -102,10 +102,14 @@ func Explain(w io.Writer, format string, c bucket.Check, o Options) error {
 }
 
 func checkDocument(c bucket.Check) document {
+	needs := "It needs no permission."
+	if len(c.Actions) > 0 {
+		needs = "It needs " + strings.Join(c.Actions, ", ") + "."
+	}
 	d := document{
 		{title: c.ID, lines: []string{c.Title + ". Severity: " + string(c.Severity) + "."}},
 		{title: "Why", lines: []string{c.Why}},
-		{title: "How it is decided", lines: []string{c.How}, more: []string{"It needs " + strings.Join(c.Actions, ", ") + "."}},
+		{title: "How it is decided", lines: []string{c.How}, more: []string{needs}},
 		{title: "Source", block: c.Reference},
 		{title: "Mend it", block: c.Remediation},
 	}
