@@ -29,7 +29,7 @@ type Right struct {
 	Scope     Scope
 	Namespace string // for InNamespace
 	Why       string
-	// Optional: nothing but Examine does it, which without it cannot tell everything.
+	// Optional: only Examine and the audit do it, which without it cannot tell everything.
 	Optional bool
 }
 
@@ -73,7 +73,9 @@ func (o Options) Rights(inPod bool) []Right {
 			Right{core, "persistentvolumes", []string{"get"}, "", InCluster, "", "see that those volumes are gone too", false},
 			Right{"storage.k8s.io", "storageclasses", []string{"get"}, o.StorageClass, InCluster, "", "see before a drill whether volumes are encrypted and deleted", true})
 		if twin {
-			rights = append(rights, Right{apps, "statefulsets", []string{"get"}, cmp.Or(o.Twin.StatefulSet, app), InNamespace, o.Twin.Namespace, "make the sandbox like the source", false})
+			rights = append(rights, Right{apps, "statefulsets", []string{"get"}, cmp.Or(o.Twin.StatefulSet, app), InNamespace, o.Twin.Namespace, "make the sandbox like the source", false},
+				Right{core, "persistentvolumeclaims", []string{"get"}, "", InNamespace, o.Twin.Namespace, "find the source's volumes, for the audit", true},
+				Right{core, "serviceaccounts", []string{"get"}, "", InNamespace, o.Twin.Namespace, "see by which role the source writes backups, for the audit", true})
 		}
 	}
 	for _, from := range o.PullSecrets {
