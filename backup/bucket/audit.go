@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
@@ -51,6 +52,10 @@ func Audit(ctx context.Context, b *Bucket, now time.Time, options ...Option) ([]
 		return ask(ctx, a, "GetBucketLifecycleConfiguration", b.Client.GetBucketLifecycleConfiguration,
 			&s3.GetBucketLifecycleConfigurationInput{Bucket: &b.Name}, rooted("LifecycleConfiguration"))
 	})
+	a.encryption = sync.OnceValue(func() answer[s3.GetBucketEncryptionOutput] {
+		return ask(ctx, a, "GetBucketEncryption", b.Client.GetBucketEncryption, &s3.GetBucketEncryptionInput{Bucket: &b.Name}, rooted("ServerSideEncryptionConfiguration"))
+	})
+	a.defaultKey = sync.OnceValue(func() answer[kms.DescribeKeyOutput] { return a.describeKey(ctx, a.defaultKeyID()) })
 	a.policy = sync.OnceValue(func() answer[s3.GetBucketPolicyOutput] {
 		return ask(ctx, a, "GetBucketPolicy", b.Client.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: &b.Name})
 	})
@@ -75,6 +80,8 @@ type audit struct {
 	sample      string // key of an object below the prefix; empty when there is none
 
 	// Answers that several checks rest on: asked for once.
+	encryption func() answer[s3.GetBucketEncryptionOutput]
+	defaultKey func() answer[kms.DescribeKeyOutput]
 	versioning func() answer[s3.GetBucketVersioningOutput]
 	lifecycle  func() answer[s3.GetBucketLifecycleConfigurationOutput]
 	policy     func() answer[s3.GetBucketPolicyOutput]
@@ -91,7 +98,7 @@ func (a *audit) run(ctx context.Context, c check) Finding {
 	p := &probe{audit: a}
 	o := c.decide(ctx, p)
 	f := Finding{
-		Check: c.ID, Title: c.Title, Severity: c.Severity, Reference: c.Reference,
+		Check: c.ID, Title: c.Title, Severity: cmp.Or(o.grave, c.Severity), Reference: c.Reference,
 		Status: o.status, Detail: o.detail, Evidence: p.calls, Controls: controlsOf(c.ID),
 	}
 	if f.Status == Fail {
@@ -113,7 +120,8 @@ type probe struct {
 type outcome struct {
 	status Status
 	detail string
-	remedy string // of a failure that the check's own remediation does not mend
+	remedy string   // of a failure that the check's own remediation does not mend
+	grave  Severity // of a failure that is more severe than the check
 }
 
 func decided(s Status, format string, args []any) outcome {
@@ -123,6 +131,8 @@ func decided(s Status, format string, args []any) outcome {
 func pass(format string, args ...any) outcome    { return decided(Pass, format, args) }
 func fail(format string, args ...any) outcome    { return decided(Fail, format, args) }
 func unknown(format string, args ...any) outcome { return decided(Unknown, format, args) }
+
+func notApplicable(format string, args ...any) outcome { return decided(NotApplicable, format, args) }
 
 // undecided is the outcome when a call failed with an error that is no answer to the check's question.
 func (p *probe) undecided(err error) outcome {
@@ -151,14 +161,19 @@ type answer[O any] struct {
 	call Call
 }
 
-// ask makes one call within the audit's bound of time. request names it for people; the bucket's name is added.
+// ask makes one call on the bucket within the audit's bound of time. request names it for people; the bucket's name is added.
 func ask[I, O any](
 	ctx context.Context, a *audit, request string, operation func(context.Context, *I, ...func(*s3.Options)) (*O, error), in *I, options ...func(*s3.Options),
 ) answer[O] {
+	return askOf(ctx, a, request+" "+a.b.Name, operation, in, options...)
+}
+
+// askOf is ask for any service of AWS, with the whole request in words.
+func askOf[I, O, S any](ctx context.Context, a *audit, request string, operation func(context.Context, *I, ...func(*S)) (*O, error), in *I, options ...func(*S)) answer[O] {
 	limited, cancel := context.WithTimeout(ctx, a.callTimeout)
 	defer cancel()
 	out, err := operation(limited, in, options...)
-	r := answer[O]{out: out, err: err, call: Call{Request: request + " " + a.b.Name}}
+	r := answer[O]{out: out, err: err, call: Call{Request: request}}
 	if err != nil {
 		r.call.Answer = cut(describe(err))
 	} else {

@@ -29,6 +29,10 @@ type check struct {
 // checks are run and reported in this order. A new check is one line here.
 var checks = []check{
 	{defaultEncryption, decideDefaultEncryption},
+	{customerKey, decideCustomerKey},
+	{bucketKey, decideBucketKey},
+	{keyState, decideKeyState},
+	{keyRotation, decideKeyRotation},
 	{versioning, decideVersioning},
 	{lifecycleRules, decideLifecycleRules},
 	{lifecycleBackups, decideLifecycleBackups},

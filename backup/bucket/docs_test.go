@@ -27,7 +27,8 @@ var document = template.Must(template.New("checks.md").Parse(`# Checks of the bu
 | fail | it is not | from the severity ` + "`policy.fail_on`" + ` on |
 | unknown | it could not be learnt: denied, overloaded, an answer that makes no sense | from the severity ` + "`policy.fail_on`" + ` on |
 | not supported | an S3-compatible server does not have the feature; it is never a pass, and never said of AWS | no: nobody can mend it there |
-| waived | one of the three above, and somebody answers for it until a day (` + "`policy.waivers`" + `), after which it counts again | no |
+| not applicable | there is nothing that the check could be about, such as the rotation of a key where none is used | no |
+| waived | a fail, unknown or not supported, and somebody answers for it until a day (` + "`policy.waivers`" + `), after which it counts again | no |
 
 ## What fails a drill
 

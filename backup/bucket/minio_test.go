@@ -148,6 +148,11 @@ func TestOnMinIO(t *testing.T) {
 			"SSE-KMS", []setting{encrypt(types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String("drill-key")})},
 			"s3-default-encryption", bucket.Pass, "with SSE-KMS, with a key of the server's own KMS drill-key",
 		},
+		{"MinIO's key is nobody's", []setting{encrypt(types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String("drill-key")})}, "s3-customer-key", bucket.NotSupported, "its keys are not those of the KMS of AWS"},
+		{"no bucket key", []setting{encrypt(types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String("drill-key")})}, "s3-bucket-key", bucket.NotSupported, "says nothing of a bucket key"},
+		{"bucket key without KMS", []setting{encrypt(types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256})}, "s3-bucket-key", bucket.NotApplicable, "knows no bucket key"},
+		{"state of a key that is none", nil, "s3-key-state", bucket.NotApplicable, "there is no key: no default encryption"},
+		{"rotation of a key that is none", nil, "s3-key-rotation", bucket.NotApplicable, "there is no key"},
 
 		{"never versioned", nil, "s3-versioning", bucket.Fail, "never switched on"},
 		{"versioned", []setting{version("Enabled")}, "s3-versioning", bucket.Pass, "versioning is on"},

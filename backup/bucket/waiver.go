@@ -52,7 +52,7 @@ func CheckWaivers(waivers []Waiver, others ...string) error {
 func ApplyWaivers(findings []Finding, waivers []Waiver, now time.Time) []Finding {
 	out := slices.Clone(findings)
 	for i := range out {
-		if out[i].Status != Pass {
+		if out[i].Status != Pass && out[i].Status != NotApplicable {
 			out[i].waive(waivers, now)
 		}
 	}
