@@ -31,6 +31,7 @@ var (
 	nistBackup     = Control{nist, "CP-9", "confidentiality, integrity and availability of backups are protected"}
 	nistBoundary   = Control{nist, "SC-7", "what is public is separated from what is internal"}
 	nistAccess     = Control{nist, "AC-3", "approved authorizations are enforced for access"}
+	nistKeys       = Control{nist, "SC-12", "cryptographic keys are established and managed"}
 	nistRetention  = Control{nist, "SI-12", "information is kept as long as laws and policies ask"}
 	pciReachable   = Control{pci, "1.4.4", "what stores cardholder data is not reached from untrusted networks"}
 	hipaaAccess    = Control{hipaa, "164.312(a)(1)", "only who was granted access has it"}
@@ -57,6 +58,21 @@ var controls = map[string][]Control{
 		{nist, "CP-9(8)", "backups are protected by cryptography"},
 		{hipaa, "164.312(a)(2)(iv)", "health information can be encrypted and decrypted"},
 		isoCrypto, soc2Access, doraKeys,
+	},
+	"s3-customer-key": {
+		{securityHub, "S3.17", "buckets are encrypted with AWS KMS keys"},
+		nistKeys, isoCrypto, doraKeys,
+	},
+	"s3-key-state": {
+		{securityHub, "KMS.3", "KMS keys are not deleted unintentionally"},
+		nistKeys, nistBackup, hipaaBackup, isoBackup, doraLoss,
+	},
+	"s3-key-rotation": {
+		{securityHub, "KMS.4", "key rotation is enabled"},
+		{cis, "3.6", "rotation of customer-managed symmetric keys is enabled"},
+		nistKeys,
+		{pci, "3.7.4", "keys are changed at the end of their cryptoperiod"},
+		isoCrypto, doraKeys,
 	},
 	"s3-versioning": {
 		{securityHub, "S3.14", "buckets have versioning enabled"},

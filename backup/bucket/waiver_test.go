@@ -33,6 +33,7 @@ func TestApplyWaivers(t *testing.T) {
 		{"unknown", bucket.Unknown, []bucket.Waiver{valid}, bucket.Waived, "found"},
 		{"not supported", bucket.NotSupported, []bucket.Waiver{valid}, bucket.Waived, "found"},
 		{"pass", bucket.Pass, []bucket.Waiver{valid}, bucket.Pass, "found"},
+		{"not applicable", bucket.NotApplicable, []bucket.Waiver{valid, expired}, bucket.NotApplicable, "found"},
 		{"pass, expired", bucket.Pass, []bucket.Waiver{expired}, bucket.Pass, "found"},
 		{"fail, expired", bucket.Fail, []bucket.Waiver{expired}, bucket.Fail, told},
 		{"unknown, expired", bucket.Unknown, []bucket.Waiver{expired}, bucket.Unknown, told},
@@ -103,7 +104,7 @@ func TestCheckWaivers(t *testing.T) {
 }
 
 func TestViolations(t *testing.T) {
-	statuses := []bucket.Status{bucket.Pass, bucket.Fail, bucket.Unknown, bucket.NotSupported, bucket.Waived}
+	statuses := []bucket.Status{bucket.Pass, bucket.Fail, bucket.Unknown, bucket.NotSupported, bucket.NotApplicable, bucket.Waived}
 	var all []bucket.Finding
 	for _, severity := range []bucket.Severity{bucket.Low, bucket.Medium, bucket.High, bucket.Critical} {
 		if !severity.Valid() {
