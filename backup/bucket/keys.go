@@ -11,6 +11,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
+const kmsTerraform = `resource "aws_s3_bucket_server_side_encryption_configuration" "backups" {
+  bucket = "BUCKET"
+  rule {
+    bucket_key_enabled = true
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = "KEY-ARN"
+    }
+  }
+}`
+
 var (
 	customerKey = Check{
 		ID: "s3-customer-key", Title: "Backups are encrypted with a key of your own", Severity: Medium,
@@ -18,6 +29,7 @@ var (
 		How: "The default encryption is SSE-KMS or DSSE-KMS, and KMS says that a customer manages the key (KeyManager). Only the KMS of AWS is asked.",
 		Remediation: `aws s3api put-bucket-encryption --bucket BUCKET --server-side-encryption-configuration ` +
 			`'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"KEY-ARN"},"BucketKeyEnabled":true}]}' # KEY-ARN: of a key from aws kms create-key; who writes and reads backups must be allowed to use it first`,
+		Terraform: kmsTerraform,
 		Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html",
 		Actions:   []string{"s3:GetEncryptionConfiguration", "kms:DescribeKey"},
 	}
@@ -27,6 +39,7 @@ var (
 		How: "With SSE-KMS by default, BucketKeyEnabled is true. Other encryption knows no bucket key.",
 		Remediation: `aws s3api put-bucket-encryption --bucket BUCKET --server-side-encryption-configuration ` +
 			`'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"KEY-ARN"},"BucketKeyEnabled":true}]}' # KEY-ARN: the key that get-bucket-encryption names`,
+		Terraform: kmsTerraform,
 		Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html",
 		Actions:   []string{"s3:GetEncryptionConfiguration"},
 	}
@@ -43,8 +56,11 @@ var (
 		Why:         "A key that never changes protects all backups there ever were: its use and its wear grow without end.",
 		How:         "KMS says that the key rotates by itself (GetKeyRotationStatus), or AWS manages it, and so rotates it each year. Imported material, asymmetric keys and those of another key store cannot rotate so.",
 		Remediation: `aws kms enable-key-rotation --key-id KEY-ARN # KEY-ARN: the key that get-bucket-encryption names`,
-		Reference:   "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
-		Actions:     []string{"s3:GetEncryptionConfiguration", "kms:DescribeKey", "kms:GetKeyRotationStatus"},
+		Terraform: `resource "aws_kms_key" "backups" { # the one that the bucket is encrypted with
+  enable_key_rotation = true
+}`,
+		Reference: "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
+		Actions:   []string{"s3:GetEncryptionConfiguration", "kms:DescribeKey", "kms:GetKeyRotationStatus"},
 	}
 )
 
