@@ -38,7 +38,7 @@ func WithCallTimeout(d time.Duration) Option { return func(a *audit) { a.callTim
 // Audit runs every check on the bucket, in parallel, and returns one finding for each in the order of Checks. It writes nothing.
 // It returns an error, and no findings, when the bucket cannot be listed (see Reachable for what the error matches) or when ctx ends.
 func Audit(ctx context.Context, b *Bucket, now time.Time, options ...Option) ([]Finding, error) {
-	a := &audit{b: b, now: now, retention: DefaultRetention, callTimeout: defaultCallTimeout}
+	a := &audit{b: b, now: now, retention: DefaultRetention, callTimeout: defaultCallTimeout, mostObjects: DefaultObjects}
 	for _, o := range options {
 		o(a)
 	}
@@ -55,6 +55,9 @@ func Audit(ctx context.Context, b *Bucket, now time.Time, options ...Option) ([]
 	a.encryption = sync.OnceValue(func() answer[s3.GetBucketEncryptionOutput] {
 		return ask(ctx, a, "GetBucketEncryption", b.Client.GetBucketEncryption, &s3.GetBucketEncryptionInput{Bucket: &b.Name}, rooted("ServerSideEncryptionConfiguration"))
 	})
+	a.lock = sync.OnceValue(func() answer[s3.GetObjectLockConfigurationOutput] { return a.askLock(ctx) })
+	a.replication = sync.OnceValue(func() answer[s3.GetBucketReplicationOutput] { return a.askReplication(ctx) })
+	a.objects = sync.OnceValue(func() objects { return a.readObjects(ctx) })
 	a.defaultKey = sync.OnceValue(func() answer[kms.DescribeKeyOutput] { return a.describeKey(ctx, a.defaultKeyID()) })
 	a.policy = sync.OnceValue(func() answer[s3.GetBucketPolicyOutput] {
 		return ask(ctx, a, "GetBucketPolicy", b.Client.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: &b.Name})
@@ -77,14 +80,18 @@ type audit struct {
 	now         time.Time
 	retention   time.Duration
 	callTimeout time.Duration
+	mostObjects int
 	sample      string // key of an object below the prefix; empty when there is none
 
 	// Answers that several checks rest on: asked for once.
-	encryption func() answer[s3.GetBucketEncryptionOutput]
-	defaultKey func() answer[kms.DescribeKeyOutput]
-	versioning func() answer[s3.GetBucketVersioningOutput]
-	lifecycle  func() answer[s3.GetBucketLifecycleConfigurationOutput]
-	policy     func() answer[s3.GetBucketPolicyOutput]
+	encryption  func() answer[s3.GetBucketEncryptionOutput]
+	defaultKey  func() answer[kms.DescribeKeyOutput]
+	lock        func() answer[s3.GetObjectLockConfigurationOutput]
+	replication func() answer[s3.GetBucketReplicationOutput]
+	objects     func() objects
+	versioning  func() answer[s3.GetBucketVersioningOutput]
+	lifecycle   func() answer[s3.GetBucketLifecycleConfigurationOutput]
+	policy      func() answer[s3.GetBucketPolicyOutput]
 }
 
 func (a *audit) reach(ctx context.Context) (err error) {

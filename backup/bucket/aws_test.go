@@ -133,7 +133,10 @@ var hardened = replies{
 	"list wrong owner": denied, // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 	"get unsigned":     denied,
 	"encryption":       encryption("aws:kms", "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
-	"kms DescribeKey":  describeKey(`"KeyState":"Enabled"`),
+	"head":             head(nil),
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketReplication.html
+	"replication":     replication(`<ID>away</ID><Status>Enabled</Status><Priority>1</Priority><Filter><Prefix></Prefix></Filter><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication><Destination><Bucket>arn:aws:s3:::replica-example</Bucket></Destination>`),
+	"kms DescribeKey": describeKey(`"KeyState":"Enabled"`),
 	// https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
 	"kms GetKeyRotationStatus": {status: http.StatusOK, body: `{"KeyRotationEnabled":true,"KeyId":"1234abcd-12ab-34cd-56ef-1234567890ab","RotationPeriodInDays":365,"NextRotationDate":1.8e9}`},
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html

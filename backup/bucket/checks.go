@@ -33,6 +33,7 @@ var checks = []check{
 	{bucketKey, decideBucketKey},
 	{keyState, decideKeyState},
 	{keyRotation, decideKeyRotation},
+	{objectEncryption, decideObjectEncryption},
 	{versioning, decideVersioning},
 	{lifecycleRules, decideLifecycleRules},
 	{lifecycleBackups, decideLifecycleBackups},
@@ -44,6 +45,9 @@ var checks = []check{
 	{anonymousAccess, decideAnonymousAccess},
 	{secureTransport, decideSecureTransport},
 	{objectLock, decideObjectLock},
+	{objectRetention, decideObjectRetention},
+	{replicationRules, decideReplication},
+	{objectReplication, decideObjectReplication},
 	{accessLogging, decideAccessLogging},
 	{expectedOwner, decideExpectedOwner},
 }

@@ -25,10 +25,16 @@ var objectLock = Check{
 	Actions:   []string{"s3:GetBucketObjectLockConfiguration"},
 }
 
-func decideObjectLock(ctx context.Context, p *probe) outcome {
-	out, err := note(p, ask(ctx, p.audit, "GetObjectLockConfiguration", p.b.Client.GetObjectLockConfiguration,
-		&s3.GetObjectLockConfigurationInput{Bucket: &p.b.Name}, rooted("ObjectLockConfiguration")))
-	if code(err) == "ObjectLockConfigurationNotFoundError" {
+// noLock is AWS's answer when a bucket has no Object Lock.
+const noLock = "ObjectLockConfigurationNotFoundError"
+
+func (a *audit) askLock(ctx context.Context) answer[s3.GetObjectLockConfigurationOutput] {
+	return ask(ctx, a, "GetObjectLockConfiguration", a.b.Client.GetObjectLockConfiguration, &s3.GetObjectLockConfigurationInput{Bucket: &a.b.Name}, rooted("ObjectLockConfiguration"))
+}
+
+func decideObjectLock(_ context.Context, p *probe) outcome {
+	out, err := note(p, p.lock())
+	if code(err) == noLock {
 		return fail("no Object Lock: whoever may delete versions can delete every backup")
 	}
 	if err != nil {
