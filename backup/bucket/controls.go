@@ -31,6 +31,7 @@ var (
 	nistBackup     = Control{nist, "CP-9", "confidentiality, integrity and availability of backups are protected"}
 	nistBoundary   = Control{nist, "SC-7", "what is public is separated from what is internal"}
 	nistAccess     = Control{nist, "AC-3", "approved authorizations are enforced for access"}
+	nistAlternate  = Control{nist, "CP-6", "backups are kept at an alternate storage site too"}
 	nistKeys       = Control{nist, "SC-12", "cryptographic keys are established and managed"}
 	nistRetention  = Control{nist, "SI-12", "information is kept as long as laws and policies ask"}
 	pciReachable   = Control{pci, "1.4.4", "what stores cardholder data is not reached from untrusted networks"}
@@ -49,16 +50,24 @@ var (
 	doraKeys       = Control{dora, "Art. 9(4)(d)", "data is encrypted, and cryptographic keys are protected"}
 
 	public = []Control{nistAccess, nistBoundary, pciReachable, hipaaAccess, isoAccess, soc2Access, doraAccess}
-)
 
-// controls are the clauses behind each check, by its id. A clause stands here only when its own text asks for what the check looks at; that a check passes is never all that a clause asks for.
-var controls = map[string][]Control{
-	"s3-default-encryption": {
+	encrypted = []Control{
 		{nist, "SC-28(1)", "information at rest is protected by cryptography"},
 		{nist, "CP-9(8)", "backups are protected by cryptography"},
 		{hipaa, "164.312(a)(2)(iv)", "health information can be encrypted and decrypted"},
 		isoCrypto, soc2Access, doraKeys,
-	},
+	}
+	locked = []Control{
+		nistBackup, hipaaIntegrity,
+		{iso, "A.5.33", "records are protected from loss, destruction and falsification"},
+		soc2Backup, doraLoss,
+	}
+)
+
+// controls are the clauses behind each check, by its id. A clause stands here only when its own text asks for what the check looks at; that a check passes is never all that a clause asks for.
+var controls = map[string][]Control{
+	"s3-default-encryption": encrypted,
+	"s3-object-encryption":  encrypted,
 	"s3-customer-key": {
 		{securityHub, "S3.17", "buckets are encrypted with AWS KMS keys"},
 		nistKeys, isoCrypto, doraKeys,
@@ -110,11 +119,16 @@ var controls = map[string][]Control{
 		{soc2, "CC6.7", "information is protected during transmission"},
 		{dora, "Art. 9(3)(a)", "the means of transfer of data are secure"},
 	},
-	"s3-object-lock": {
+	"s3-object-lock": append([]Control{
 		{securityHub, "S3.15", "buckets have Object Lock enabled"},
-		nistBackup, hipaaIntegrity,
-		{iso, "A.5.33", "records are protected from loss, destruction and falsification"},
-		soc2Backup, doraLoss,
+	}, locked...),
+	"s3-object-retention": locked,
+	"s3-replication": {
+		{securityHub, "S3.7", "buckets use cross-Region replication"},
+		nistAlternate, soc2Backup,
+	},
+	"s3-object-replication": {
+		nistAlternate, soc2Backup,
 	},
 	"s3-access-logging": {
 		{securityHub, "S3.9", "buckets have server access logging enabled"},

@@ -17,8 +17,23 @@ var (
 		Why:         "Whoever owns the one bucket, and whatever befalls its region, has all the backups there are.",
 		How:         "An enabled replication rule selects all that is below the path, by its prefix alone: Weaviate sets no tags. The detail tells where to, and whether deletions go along.",
 		Remediation: `aws s3api put-bucket-replication --bucket BUCKET --replication-configuration file://replication.json # needs versioning on both sides, a destination bucket and a role for S3`,
-		Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication.html",
-		Actions:     []string{"s3:GetReplicationConfiguration"},
+		Terraform: `resource "aws_s3_bucket_replication_configuration" "backups" { # needs versioning on both sides
+  bucket = "BUCKET"
+  role   = "ROLE-ARN" # which S3 takes, and may write to the replica
+  rule {
+    id     = "backups"
+    status = "Enabled"
+    filter {}
+    delete_marker_replication {
+      status = "Disabled"
+    }
+    destination {
+      bucket = "arn:aws:s3:::REPLICA"
+    }
+  }
+}`,
+		Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication.html",
+		Actions:   []string{"s3:GetReplicationConfiguration"},
 	}
 	objectReplication = Check{
 		ID: "s3-object-replication", Title: "Every object of the backups has arrived at the replica", Severity: Medium,
