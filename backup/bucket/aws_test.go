@@ -143,10 +143,13 @@ var hardened = replies{
 	"versioning": ok(`<VersioningConfiguration` + namespace + `><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>`),
 	"lifecycle": lifecycle(`<ID>tidy</ID><Filter/><Status>Enabled</Status><NoncurrentVersionExpiration><NewerNoncurrentVersions>2</NewerNoncurrentVersions><NoncurrentDays>45</NoncurrentDays></NoncurrentVersionExpiration>` +
 		`<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>`),
-	"publicAccessBlock": block(true, true, true, true),
-	"policyStatus":      ok(`<PolicyStatus` + namespace + `><IsPublic>false</IsPublic></PolicyStatus>`), // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html
-	"acl":               acl(grant("s3/LogDelivery", "WRITE")),
-	"policy":            policyOf(denyPlain),
+	"publicAccessBlock":         block(true, true, true, true),
+	"ownershipControls":         ok(`<OwnershipControls` + namespace + `><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>`),
+	"website":                   failure(404, "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
+	"control publicAccessBlock": controlFailure(404, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
+	"policyStatus":              ok(`<PolicyStatus` + namespace + `><IsPublic>false</IsPublic></PolicyStatus>`), // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html
+	"acl":                       acl(grant("s3/LogDelivery", "WRITE")),
+	"policy":                    policyOf(denyPlain),
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html
 	"object-lock": ok(`<ObjectLockConfiguration` + namespace + `><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>35</Days></DefaultRetention></Rule></ObjectLockConfiguration>`),
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLogging.html

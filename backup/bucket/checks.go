@@ -42,6 +42,8 @@ var checks = []check{
 	{publicAccessBlock, decidePublicAccessBlock},
 	{policyStatus, decidePolicyStatus},
 	{bucketACL, decideACL},
+	{objectOwnership, decideObjectOwnership},
+	{website, decideWebsite},
 	{anonymousAccess, decideAnonymousAccess},
 	{secureTransport, decideSecureTransport},
 	{objectLock, decideObjectLock},

@@ -204,6 +204,9 @@ func TestOnMinIO(t *testing.T) {
 
 		{"owner's ACL", nil, "s3-acl", bucket.Pass, "grants nothing to everybody"},
 
+		{"ownership", nil, "s3-object-ownership", bucket.NotSupported, "does not have this feature"},
+		{"no website", nil, "s3-website", bucket.Pass, "is no website"},
+
 		{"private", []setting{object}, "s3-anonymous-access", bucket.Pass, "nobody can list the backups or read one"},
 		{"private and empty", nil, "s3-anonymous-access", bucket.Pass, "there is none yet to try reading, and there is no bucket policy"},
 		{"open to readers", []setting{object, policy(allowGet)}, "s3-anonymous-access", bucket.Fail, "anybody can read a backup"},
@@ -337,7 +340,7 @@ func TestMayOnlyList(t *testing.T) {
 	o.Credentials = aws.AnonymousCredentials{}
 	b.Client = s3.New(o)
 	supported := slices.DeleteFunc(bucket.Checks(), func(c bucket.Check) bool {
-		return slices.Contains([]string{"s3-public-access-block", "s3-anonymous-access", "s3-secure-transport", "s3-expected-owner"}, c.ID)
+		return slices.Contains([]string{"s3-public-access-block", "s3-anonymous-access", "s3-secure-transport", "s3-expected-owner", "s3-object-ownership"}, c.ID)
 	})
 	found := findings(t, b)
 	for _, c := range supported {

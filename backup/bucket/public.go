@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 const publicReference = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"
@@ -29,11 +30,11 @@ var (
 	publicAccessBlock = Check{
 		ID: "s3-public-access-block", Title: "Public access is blocked for the bucket", Severity: High,
 		Why:         "The block holds even when somebody later writes a careless policy or ACL.",
-		How:         "All four settings of the bucket's public access block are on. The account's own block is not looked at.",
+		How:         "All four settings of the public access block are on, be it the bucket's or the account's: S3 applies the stricter of each. The account's is asked for only where the bucket's own is not complete.",
 		Remediation: putPublicAccessBlock,
 		Terraform:   publicAccessBlockTerraform,
 		Reference:   publicReference,
-		Actions:     []string{"s3:GetBucketPublicAccessBlock"},
+		Actions:     []string{"s3:GetBucketPublicAccessBlock", "s3:GetAccountPublicAccessBlock"},
 	}
 	policyStatus = Check{
 		ID: "s3-bucket-policy-status", Title: "The bucket policy does not make the bucket public", Severity: Critical,
@@ -74,32 +75,57 @@ var (
 func decidePublicAccessBlock(ctx context.Context, p *probe) outcome {
 	out, err := note(p, ask(ctx, p.audit, "GetPublicAccessBlock", p.b.Client.GetPublicAccessBlock, &s3.GetPublicAccessBlockInput{Bucket: &p.b.Name},
 		rooted("PublicAccessBlockConfiguration")))
-	if code(err) == "NoSuchPublicAccessBlockConfiguration" {
-		return fail("the bucket has no public access block: only the account's block, if there is one, stops a policy or ACL from making the backups public")
-	}
-	if err != nil {
+	none := code(err) == noBlock
+	if err != nil && !none {
 		return p.undecided(err)
 	}
-	c := out.PublicAccessBlockConfiguration
-	if c == nil {
-		return unknown("not known: the answer holds no public access block configuration")
+	var c types.PublicAccessBlockConfiguration
+	if !none {
+		if out.PublicAccessBlockConfiguration == nil {
+			return unknown("not known: the answer holds no public access block configuration")
+		}
+		c = *out.PublicAccessBlockConfiguration
 	}
-	var off []string
+	switch off := blocksOff(c.BlockPublicAcls, c.IgnorePublicAcls, c.BlockPublicPolicy, c.RestrictPublicBuckets); {
+	case len(off) == 0:
+		return pass("all four settings of the public access block are on")
+	case !p.b.IsAWS():
+		return fail("the public access block is not complete, off: %s", strings.Join(off, ", "))
+	}
+	account, err := p.accountBlock(ctx)
+	switch {
+	case code(err) == noBlock && none:
+		return fail("no public access block, neither of the bucket nor of its account: a policy or an ACL can make the backups public")
+	case code(err) == noBlock:
+		account = nil
+	case err != nil:
+		return p.undecided(err)
+	case account.PublicAccessBlockConfiguration == nil:
+		return unknown("not known: the answer holds no public access block configuration of the account")
+	}
+	either := func(bucket, account *bool) *bool { return aws.Bool(value(bucket) || value(account)) }
+	if account != nil {
+		of := account.PublicAccessBlockConfiguration
+		c.BlockPublicAcls, c.IgnorePublicAcls = either(c.BlockPublicAcls, of.BlockPublicAcls), either(c.IgnorePublicAcls, of.IgnorePublicAcls)
+		c.BlockPublicPolicy, c.RestrictPublicBuckets = either(c.BlockPublicPolicy, of.BlockPublicPolicy), either(c.RestrictPublicBuckets, of.RestrictPublicBuckets)
+	}
+	if off := blocksOff(c.BlockPublicAcls, c.IgnorePublicAcls, c.BlockPublicPolicy, c.RestrictPublicBuckets); len(off) > 0 {
+		return fail("the public access block is not complete, with that of the account either, off: %s", strings.Join(off, ", "))
+	}
+	return pass("the settings of the public access block are on, those of the bucket and of the account together: all four")
+}
+
+// blocksOff names the settings that are not on.
+func blocksOff(publicACLs, ignoreACLs, publicPolicy, restrict *bool) (off []string) {
 	for _, s := range []struct {
 		name string
 		on   *bool
-	}{
-		{"BlockPublicAcls", c.BlockPublicAcls}, {"IgnorePublicAcls", c.IgnorePublicAcls},
-		{"BlockPublicPolicy", c.BlockPublicPolicy}, {"RestrictPublicBuckets", c.RestrictPublicBuckets},
-	} {
+	}{{"BlockPublicAcls", publicACLs}, {"IgnorePublicAcls", ignoreACLs}, {"BlockPublicPolicy", publicPolicy}, {"RestrictPublicBuckets", restrict}} {
 		if !value(s.on) {
 			off = append(off, s.name)
 		}
 	}
-	if len(off) > 0 {
-		return fail("the public access block is not complete, off: %s", strings.Join(off, ", "))
-	}
-	return pass("all four settings of the public access block are on")
+	return off
 }
 
 func decidePolicyStatus(ctx context.Context, p *probe) outcome {
