@@ -377,6 +377,8 @@ type Policy struct {
 	FailOn bucket.Severity `yaml:"fail_on" jsonschema:"enum=low,enum=medium,enum=high,enum=critical"`
 	// Severities of single checks, by the check's id, instead of their own. The findings say so.
 	Severity map[string]bucket.Severity `yaml:"severity"`
+	// How long a backup, with the bases that it builds on, must stay whole and readable at once. The lifecycle of the bucket is judged by it.
+	Retention time.Duration `yaml:"retention"`
 	// Findings that somebody answers for, until a date.
 	Waivers []bucket.Waiver `yaml:"waivers"`
 	// YAML file with more of them under the one key waivers, such as one that the security team keeps.
@@ -418,7 +420,7 @@ func defaults() *Config {
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: verify.LevelFull, Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Fingerprint: true, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
 		Tracer:   Tracer{Collection: "WeaviateDrillTracer", Rate: 10, Limit: 10 * time.Minute},
-		Policy:   Policy{FailOn: bucket.High},
+		Policy:   Policy{FailOn: bucket.High, Retention: bucket.DefaultRetention},
 		Evidence: Evidence{Dir: "evidence"},
 	}
 }
@@ -539,7 +541,7 @@ func (c *Config) check(fault func(path, format string, args ...any)) {
 		fault("sandbox.s3", "access_key_id and secret_access_key go together, and session_token with them")
 	}
 	for path, d := range map[string]time.Duration{
-		"backup.timeout": c.Backup.Timeout, "backup.baseline": c.Backup.Baseline, "tracer.limit": c.Tracer.Limit, "restore.timeout": c.Restore.Timeout, "sandbox.kubernetes.timeout": c.Sandbox.Kubernetes.Timeout, "verify.index_timeout": c.Verify.IndexTimeout, "verify.clock_skew": c.Verify.ClockSkew,
+		"backup.timeout": c.Backup.Timeout, "backup.baseline": c.Backup.Baseline, "tracer.limit": c.Tracer.Limit, "restore.timeout": c.Restore.Timeout, "sandbox.kubernetes.timeout": c.Sandbox.Kubernetes.Timeout, "verify.index_timeout": c.Verify.IndexTimeout, "verify.clock_skew": c.Verify.ClockSkew, "policy.retention": c.Policy.Retention,
 	} {
 		if d <= 0 {
 			fault(path, "must be longer than 0s")

@@ -103,7 +103,7 @@ func (r *run) describeSource(ctx context.Context) error {
 
 func (r *run) posture(ctx context.Context) error {
 	now := time.Now()
-	findings, err := bucket.Audit(ctx, r.bucket, now)
+	findings, err := bucket.Audit(ctx, r.bucket, now, r.config.LifecycleOptions(ctx, r.bucket, r.store, now)...)
 	if err != nil {
 		return err
 	}

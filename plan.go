@@ -219,7 +219,7 @@ func (c *Config) toolPermissions() []Permission {
 	slices.Sort(audit)
 	on := map[bucket.Scope]string{bucket.OnBucket: whole, bucket.OnObjects: below, bucket.OnKey: keyOf(c.Bucket.Name), bucket.OnAccount: "*"}
 	for _, action := range slices.Compact(audit) {
-		if action != "s3:ListBucket" && action != "s3:GetObject" {
+		if !slices.Contains([]string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject"}, action) { // below
 			add(action, on[bucket.ScopeOf(action)], "audit")
 		}
 	}

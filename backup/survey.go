@@ -262,6 +262,32 @@ func (s *survey) read(ctx context.Context, id string, p *pile) Listing {
 	return l
 }
 
+// Held gives the backups that ended with success to an audit (bucket.WithBackups). A descriptor that S3 does not let it read is an error: it might be of one that builds on another.
+func Held(ctx context.Context, b *bucket.Bucket, now time.Time) ([]bucket.Held, error) {
+	list, err := Survey(ctx, b, now)
+	if err != nil {
+		return nil, err
+	}
+	var held []bucket.Held
+	for _, l := range list {
+		if l.Err != nil && !errors.Is(l.Err, ErrNoSuchBackup) && !errors.Is(l.Err, ErrMalformed) {
+			return nil, l.Err
+		}
+		if l.Status != statusSuccess || l.Completeness == Incomplete { // the catalogue of a drill tells these
+			continue
+		}
+		h := bucket.Held{ID: l.ID, Base: l.Base, Captured: l.StartedAt, Until: l.RestorableUntil, Own: l.OwnUntil, Why: l.RestorableWhy}
+		switch l.Restorable {
+		case NotRestorable:
+			h.Lost = l.RestorableWhy
+		case RestorableUnknown:
+			h.Doubt = l.RestorableWhy
+		}
+		held = append(held, h)
+	}
+	return held, nil
+}
+
 // Describe is the backup as Survey tells it, from all that the catalogue knows: result is that of Check, the objects are those that a restore reads, of the bases too.
 // It asks S3 for the headers of backup_config.json and for the lifecycle; without the right to the latter, the outlook is unknown.
 func (c *Catalogue) Describe(ctx context.Context, result CatalogueResult, now time.Time) (Listing, error) {

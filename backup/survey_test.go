@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -120,6 +121,14 @@ func TestSurvey(t *testing.T) {
 				t.Errorf("%s, %d and %d days: %+v", id, want.until, want.own, l)
 			}
 		}
+	}
+	findings, err := bucket.Audit(t.Context(), b, time.Now(), bucket.WithBackups(func(ctx context.Context) ([]bucket.Held, error) { return backup.Held(ctx, b, time.Now()) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := findings[slices.IndexFunc(findings, func(f bucket.Finding) bool { return f.Check == "s3-lifecycle-bases" })]
+	if f.Status != bucket.Fail || !strings.Contains(f.Detail, "1 of 2 incremental backups are lost with a base within 30 days: inc1 is lost 3 days after its capture point: full/") {
+		t.Errorf("the audit says %s: %s", f.Status, f.Detail)
 	}
 	lifecycleRules(t, b)
 

@@ -29,7 +29,7 @@ const (
 // Option changes what an audit is judged by.
 type Option func(*audit)
 
-// WithRetention sets how long a backup must stay whole and readable at once; s3-lifecycle-backups is judged by it.
+// WithRetention sets how long a backup must stay whole and readable at once; s3-lifecycle-backups and s3-lifecycle-bases are judged by it.
 func WithRetention(d time.Duration) Option { return func(a *audit) { a.retention = d } }
 
 // WithCallTimeout bounds each call with its retries; a call that takes longer leaves its check unknown. The default is 30 seconds.
@@ -80,6 +80,9 @@ type audit struct {
 	now         time.Time
 	retention   time.Duration
 	callTimeout time.Duration
+	objective   time.Duration // of the recovery time; zero: none
+	measured    time.Duration // by the last drill; zero: none did
+	held        func(context.Context) ([]Held, error)
 	mostObjects int
 	sample      string // key of an object below the prefix; empty when there is none
 

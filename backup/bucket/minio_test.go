@@ -105,6 +105,11 @@ func object(ctx context.Context, b *bucket.Bucket) error {
 	return err
 }
 
+func elsewhere(ctx context.Context, b *bucket.Bucket) error {
+	_, err := b.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("elsewhere/notes"), Body: strings.NewReader("x")})
+	return err
+}
+
 func lock(retention *types.DefaultRetention) setting {
 	return func(ctx context.Context, b *bucket.Bucket) error {
 		b.Name = "test-" + strings.ToLower(rand.Text()[:12]) // Object Lock is for buckets that are created with it
@@ -193,6 +198,22 @@ func TestOnMinIO(t *testing.T) {
 			"versions of other keys", []setting{version("Enabled"), rules(types.LifecycleRule{Filter: prefix("logs/"), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(1)}})},
 			"s3-lifecycle-noncurrent", bucket.Fail, "no enabled rule over all backups",
 		},
+
+		{"no lifecycle, no base lost", nil, "s3-lifecycle-bases", bucket.Pass, "no lifecycle"},
+		{"backups not looked at", []setting{rules(types.LifecycleRule{Filter: prefix(""), Expiration: expire(90)})}, "s3-lifecycle-bases", bucket.Unknown, "the backups were not looked at"},
+		{"no transition", []setting{rules(types.LifecycleRule{Filter: prefix(""), Expiration: expire(90)})}, "s3-lifecycle-rto", bucket.Pass, "no enabled rule moves backups"},
+		{"nothing left behind", []setting{object}, "s3-lifecycle-idle", bucket.Pass, "0 enabled rules"},
+		{"old versions left behind", []setting{version("Enabled"), object, object, object}, "s3-lifecycle-idle", bucket.Fail, "2 old versions with 4 bytes stay for ever"},
+		{"old versions kept by number", []setting{version("Enabled"), object, object, object, rules(types.LifecycleRule{Filter: prefix("backups/"), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(9), NewerNoncurrentVersions: aws.Int32(1)}})},
+			"s3-lifecycle-idle", bucket.Pass, "1 enabled rule"},
+		{"old versions of one backup only", []setting{version("Enabled"), object, object, rules(types.LifecycleRule{Filter: prefix("backups/drill-1/"), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(9)}})},
+			"s3-lifecycle-idle", bucket.Pass, "1 enabled rule"},
+		{"a rule over nothing", []setting{object, rules(types.LifecycleRule{Filter: prefix("bakcups/"), Expiration: expire(90)})}, "s3-lifecycle-idle", bucket.Fail, "(keys that begin with bakcups/) selects nothing"},
+		{"a rule over other keys", []setting{object, elsewhere, rules(types.LifecycleRule{Filter: prefix("elsewhere/"), Expiration: expire(90)})}, "s3-lifecycle-idle", bucket.Pass, "1 enabled rule"},
+		{"versions where there are none", []setting{rules(types.LifecycleRule{Filter: prefix(""), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(9)}})},
+			"s3-lifecycle-idle", bucket.Fail, "never does anything: it is about old versions, and versioning was never on"},
+		{"always later", []setting{object, rules(types.LifecycleRule{ID: aws.String("keep"), Filter: prefix("backups/"), Expiration: expire(365)}, types.LifecycleRule{ID: aws.String("all"), Filter: prefix(""), Expiration: expire(90)})},
+			"s3-lifecycle-idle", bucket.Fail, `rule "keep" (keys that begin with backups/) never expires anything: rule "all" does so 275 days before`},
 
 		{"public access block", nil, "s3-public-access-block", bucket.NotSupported, "does not have this feature"},
 

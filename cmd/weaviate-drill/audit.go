@@ -24,7 +24,7 @@ It only reads. What an S3-compatible server does not support is said as such and
 The result takes the forms ` + strings.Join(report.AuditFormats(), ", ") + `: SARIF 2.1.0 is for code scanning,
 OCSF 1.5.0 (Compliance Finding) for a SIEM, JUnit for CI.
 
-Only the sections bucket and policy of the configuration are used. --list and --explain use none: they tell
+Only the sections bucket, policy, objectives and evidence of the configuration are used. --list and --explain use none: they tell
 of each check what it is, why, how it is decided, how to mend it, and the same in other catalogues (CIS, NIST,
 ISO 27001, SOC 2, PCI DSS, HIPAA, DORA), as docs/checks.md does.`,
 		Example: `  weaviate-drill audit
@@ -56,7 +56,7 @@ func (a *app) audit(c *cobra.Command) error {
 		return err
 	}
 	began := time.Now()
-	findings, err := bucket.Audit(c.Context(), s.bucket, began)
+	findings, err := bucket.Audit(c.Context(), s.bucket, began, s.config.LifecycleOptions(c.Context(), s.bucket, s.store, began)...)
 	if err != nil {
 		return err
 	}
