@@ -35,6 +35,7 @@ var checks = []check{
 	{keyRotation, decideKeyRotation},
 	{objectEncryption, decideObjectEncryption},
 	{versioning, decideVersioning},
+	{mfaDelete, decideMFADelete},
 	{lifecycleRules, decideLifecycleRules},
 	{lifecycleBackups, decideLifecycleBackups},
 	{lifecycleBases, decideLifecycleBases},

@@ -163,6 +163,10 @@ func TestOnMinIO(t *testing.T) {
 		{"versioned", []setting{version("Enabled")}, "s3-versioning", bucket.Pass, "versioning is on"},
 		{"versioning suspended", []setting{version("Enabled"), version("Suspended")}, "s3-versioning", bucket.Fail, "suspended"},
 
+		{"no version to delete", nil, "s3-mfa-delete", bucket.NotApplicable, "never on"},
+		{"versions without a lock", []setting{version("Enabled")}, "s3-mfa-delete", bucket.Fail, "no Object Lock"},
+		{"versions under a lock", []setting{lock(&types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: aws.Int32(1)})}, "s3-mfa-delete", bucket.Pass, "mode COMPLIANCE"},
+
 		{"no lifecycle", nil, "s3-lifecycle", bucket.Fail, "no lifecycle"},
 		{"no lifecycle keeps backups", nil, "s3-lifecycle-backups", bucket.Pass, "no lifecycle"},
 		{"no lifecycle keeps parts", nil, "s3-lifecycle-multipart", bucket.Fail, "no lifecycle"},
