@@ -39,7 +39,8 @@ var (
 		Why: "A rule that never fires (a prefix misspelt, an age that another rule is always faster than, versions where there are none) is a retention that somebody believes in. What no rule removes is paid for month by month: old versions, and parts of uploads that were cut off.",
 		How: "Of each enabled rule: is there a key below its prefix, does no other rule that selects the same or more expire objects before its own time comes, is versioning on where it is about old versions. Then, where no rule over all backups removes them, the first 10,000 versions below the path " +
 			"are listed and the bytes of those old ones that no rule expires are summed, and the first 1,000 uploads are listed and those older than 7 days counted (their size is not in the listing; MinIO lists uploads only by their whole key).",
-		Remediation: putLifecycle,
+		Remediation: putLifecycle + "; rules that do nothing are mended, or left out",
+		Terraform:   lifecycleTerraform,
 		Reference:   lifecycleReference + "lifecycle-conflicts.html",
 		Actions:     []string{"s3:GetLifecycleConfiguration", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"},
 	}
