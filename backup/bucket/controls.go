@@ -57,6 +57,7 @@ var (
 		{hipaa, "164.312(a)(2)(iv)", "health information can be encrypted and decrypted"},
 		isoCrypto, soc2Access, doraKeys,
 	}
+	kept   = []Control{nistBackup, hipaaBackup, isoBackup, soc2Backup, doraBackup}
 	locked = []Control{
 		nistBackup, hipaaIntegrity,
 		{iso, "A.5.33", "records are protected from loss, destruction and falsification"},
@@ -92,14 +93,18 @@ var controls = map[string][]Control{
 		{securityHub, "S3.10", "versioned buckets have lifecycle configurations"},
 		nistRetention,
 	},
-	"s3-lifecycle-backups": {
-		nistBackup, hipaaBackup, isoBackup, soc2Backup, doraBackup,
+	"s3-lifecycle-backups": kept,
+	"s3-lifecycle-bases":   kept,
+	"s3-lifecycle-rto": {
+		{nist, "CP-10", "systems are recovered within the time objectives"},
+		soc2Backup, doraBackup,
 	},
 	"s3-lifecycle-noncurrent": {
 		nistRetention, isoDeletion,
 	},
 	"s3-public-access-block": append([]Control{
 		{securityHub, "S3.8", "buckets block public access"},
+		{securityHub, "S3.1", "accounts block public access"},
 		{cis, "2.1.4", "buckets have Block Public Access configured"},
 	}, public...),
 	"s3-bucket-policy-status": append([]Control{
@@ -109,6 +114,11 @@ var controls = map[string][]Control{
 	"s3-acl": append([]Control{
 		{securityHub, "S3.12", "ACLs do not manage access to buckets"},
 	}, public...),
+	"s3-object-ownership": {
+		{securityHub, "S3.12", "ACLs do not manage access to buckets"},
+		nistAccess, isoAccess,
+	},
+	"s3-website":          public,
 	"s3-anonymous-access": public,
 	"s3-secure-transport": {
 		{securityHub, "S3.5", "buckets require requests to use TLS"},
