@@ -63,6 +63,8 @@ type Server struct {
 // Source is the Weaviate that is backed up. It is only read, and asked to make backups; only tracers, when they are enabled, are written to it.
 type Source struct {
 	Server `yaml:",inline"`
+	// Ids of the EBS volumes that hold its data, which the audit looks at. Default: those that the claims of sandbox.kubernetes.twin are bound to.
+	Volumes []string `yaml:"volumes" jsonschema:"pattern=^vol-[0-9a-f]+$"`
 }
 
 // OIDC are client credentials.
@@ -383,6 +385,8 @@ type Policy struct {
 	Waivers []bucket.Waiver `yaml:"waivers"`
 	// YAML file with more of them under the one key waivers, such as one that the security team keeps.
 	WaiverFile string `yaml:"waiver_file"`
+	// The credentials of weaviate-drill audit are an auditor's, who must not read backups: the audit tries that. A drill reads them, and does not.
+	Auditor bool `yaml:"auditor"`
 }
 
 // Evidence is where records are kept.

@@ -27,14 +27,14 @@ func TestParseConfigFillsInDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Source:   Source{Server{URL: "https://weaviate.example"}},
+		Source:   Source{Server: Server{URL: "https://weaviate.example"}},
 		Bucket:   Bucket{Name: "backups"},
 		Backup:   Backup{ID: "new", Timeout: 6 * time.Hour, MaxQueue: 10_000, Baseline: 3 * time.Second},
 		Restore:  Restore{From: "in-place", Copy: Copy{Path: "weaviate-drill"}, Roles: "noRestore", Users: "noRestore", Timeout: 6 * time.Hour},
 		Sandbox:  Sandbox{Kind: "process", Kubernetes: KubernetesSandbox{Timeout: 10 * time.Minute}},
 		Verify:   Verify{Level: "full", Confidence: 95, Concurrency: 2, ClockSkew: time.Second, MaxDifferences: 1000, IndexTimeout: 30 * time.Minute, Fingerprint: true, Index: VerifyIndex{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}},
 		Tracer:   Tracer{Collection: "WeaviateDrillTracer", Rate: 10, Limit: 10 * time.Minute},
-		Policy:   Policy{FailOn: "high"},
+		Policy:   Policy{FailOn: "high", Retention: 30 * 24 * time.Hour},
 		Evidence: Evidence{Dir: "evidence"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -182,7 +182,7 @@ func TestParseConfigRefuses(t *testing.T) {
 				"drill.yaml:5: source.oidc.client_id: takes a text, not a number\n" +
 				"drill.yaml:5: source.oidc.client_secret: takes a reference to a secret such as env:NAME or file:/path"},
 		{"source: {url: https://weaviate.example, api_key: [" + hidden + "]}\nbucket: {name: backups}", "drill.yaml:1: source.api_key: takes a reference to a secret such as env:NAME or file:/path, not a list"},
-		{"source: {url: https://weaviate.example, 'api_key=" + hidden + "': x}\nbucket: {name: backups}", "drill.yaml:1: source.(no plain key): unknown key; known here: allow_plaintext, api_key, ca_file, grpc, headers, oidc, url"},
+		{"source: {url: https://weaviate.example, 'api_key=" + hidden + "': x}\nbucket: {name: backups}", "drill.yaml:1: source.(no plain key): unknown key; known here: allow_plaintext, api_key, ca_file, grpc, headers, oidc, url, volumes"},
 	}
 	for _, c := range structural {
 		refuses(t, c.doc, c.want, hidden)
@@ -352,7 +352,7 @@ func TestOptions(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	t.Setenv("DRILL_TEST_KEY", strings.Repeat("k", 31))
-	c := &Config{Source: Source{Server{APIKey: "env:DRILL_TEST_KEY", AllowPlaintext: true}}}
+	c := &Config{Source: Source{Server: Server{APIKey: "env:DRILL_TEST_KEY", AllowPlaintext: true}}}
 	if got := c.Warnings(); len(got) != 2 || strings.Contains(strings.Join(got, ""), "kkk") {
 		t.Errorf("got %q", got)
 	}

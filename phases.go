@@ -103,7 +103,8 @@ func (r *run) describeSource(ctx context.Context) error {
 
 func (r *run) posture(ctx context.Context) error {
 	now := time.Now()
-	findings, err := bucket.Audit(ctx, r.bucket, now, r.config.LifecycleOptions(ctx, r.bucket, r.store, now)...)
+	options := append(r.config.LifecycleOptions(ctx, r.bucket, r.store, now), r.config.BesideOptions(ctx, r.bucket)...)
+	findings, err := bucket.Audit(ctx, r.bucket, now, options...)
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,8 @@ func (b *Bucket) TryAudit(ctx context.Context) []Right {
 		for _, action := range checks[i].Actions {
 			denied := f.Status == Unknown && strings.Contains(f.Detail, action+" is needed")
 			if denied && !slices.ContainsFunc(list, func(r Right) bool { return r.Action == action }) {
-				list = append(list, Right{Action: action, Resource: b.arn(), Status: Unknown, Detail: "denied, and so the audit cannot tell: " + f.Title, Remedy: grant(action, b.arn())})
+				on := cmp.Or(map[Scope]string{OnBucket: b.arn(), OnObjects: b.arn(b.Key("*"))}[ScopeOf(action)], "*")
+				list = append(list, Right{Action: action, Resource: on, Status: Unknown, Detail: "denied, and so the audit cannot tell: " + f.Title, Remedy: grant(action, on)})
 			}
 		}
 	}

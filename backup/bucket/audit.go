@@ -62,6 +62,7 @@ func Audit(ctx context.Context, b *Bucket, now time.Time, options ...Option) ([]
 	a.policy = sync.OnceValue(func() answer[s3.GetBucketPolicyOutput] {
 		return ask(ctx, a, "GetBucketPolicy", b.Client.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: &b.Name})
 	})
+	a.prepareBeside(ctx)
 	findings := make([]Finding, len(checks))
 	var wg sync.WaitGroup
 	for i, c := range checks {
@@ -76,6 +77,7 @@ func Audit(ctx context.Context, b *Bucket, now time.Time, options ...Option) ([]
 
 // audit is one run of all checks over one bucket.
 type audit struct {
+	beside
 	b           *Bucket
 	now         time.Time
 	retention   time.Duration

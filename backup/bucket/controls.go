@@ -49,6 +49,7 @@ var (
 	doraBackup     = Control{dora, "Art. 12(1)", "backups make it possible to restore with limited loss"}
 	doraKeys       = Control{dora, "Art. 9(4)(d)", "data is encrypted, and cryptographic keys are protected"}
 
+	least  = []Control{{nist, "AC-6", "only the accesses that a task needs are granted"}, isoAccess, soc2Access, doraAccess}
 	public = []Control{nistAccess, nistBoundary, pciReachable, hipaaAccess, isoAccess, soc2Access, doraAccess}
 
 	encrypted = []Control{
@@ -148,6 +149,40 @@ var controls = map[string][]Control{
 		{iso, "A.8.15", "logs of activities are produced, stored and protected"},
 		{soc2, "CC7.2", "system components are monitored for anomalies"},
 	},
+	"ebs-encryption": {
+		{securityHub, "EC2.3", "attached EBS volumes are encrypted at rest"},
+		{nist, "SC-28(1)", "information at rest is protected by cryptography"},
+		{hipaa, "164.312(a)(2)(iv)", "health information can be encrypted and decrypted"},
+		isoCrypto, soc2Access, doraKeys,
+	},
+	"ebs-key": {
+		{securityHub, "KMS.4", "key rotation is enabled"},
+		{cis, "3.6", "rotation of customer-managed symmetric keys is enabled"},
+		isoCrypto, doraKeys,
+	},
+	"cloudtrail": {
+		{securityHub, "CloudTrail.1", "a trail of all regions logs management events"},
+		{securityHub, "CloudTrail.4", "log file validation is enabled"},
+		{cis, "3.1", "CloudTrail is enabled in all regions"},
+		{cis, "3.2", "log file validation is enabled"},
+		{nist, "AU-12", "audit records are generated"},
+		{pci, "10.2.1", "audit logs are enabled and active"},
+		{hipaa, "164.312(b)", "activity in systems with health information is recorded"},
+		{iso, "A.8.15", "logs of activities are produced, stored and protected"},
+		{soc2, "CC7.2", "system components are monitored for anomalies"},
+	},
+	"cloudtrail-data-events": {
+		{securityHub, "S3.22", "object-level write events are logged"},
+		{securityHub, "S3.23", "object-level read events are logged"},
+		{cis, "3.8", "object-level logging of writes is enabled"},
+		{cis, "3.9", "object-level logging of reads is enabled"},
+		{nist, "AU-12", "audit records are generated"},
+		{hipaa, "164.312(b)", "activity in systems with health information is recorded"},
+		{iso, "A.8.15", "logs of activities are produced, stored and protected"},
+	},
+	"iam-restore-rights": least,
+	"iam-restore-bucket": least,
+	"iam-auditor-rights": least,
 }
 
 // controlsOf are the clauses behind the check of this id.

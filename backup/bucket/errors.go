@@ -167,7 +167,7 @@ func explainAnswer(op operationError, api apiError) (string, error) {
 		return fmt.Sprintf("%s: set bucket.region to %s", ErrWrongRegion, region), ErrWrongRegion
 	case slices.Contains(missingCodes, code):
 		return ErrNoSuchObject.Error() + " (" + code + ")", ErrNoSuchObject
-	case code == "AccessDenied" || code == "AccessDeniedException" || code == "Forbidden":
+	case code == "AccessDenied" || code == "AccessDeniedException" || code == "UnauthorizedOperation" || code == "Forbidden":
 		action := actionOf(op)
 		if found := kmsDenial.FindStringSubmatch(message); found != nil {
 			action = found[1]
@@ -206,7 +206,7 @@ var actions = map[string]string{
 }
 
 // services are the prefixes of IAM actions by the SDK's name of the service. That of S3 Control is the one of S3.
-var services = map[string]string{"KMS": "kms:", "STS": "sts:"}
+var services = map[string]string{"KMS": "kms:", "STS": "sts:", "EC2": "ec2:", "CloudTrail": "cloudtrail:", "IAM": "iam:"}
 
 // actionOf is the IAM action that the operation of any service needs.
 func actionOf(op operationError) string {

@@ -185,15 +185,7 @@ func decideAnonymousAccess(ctx context.Context, p *probe) outcome {
 	_, listErr := note(p, ask(ctx, p.audit, "ListObjectsV2 (unsigned)", p.b.Client.ListObjectsV2,
 		&s3.ListObjectsV2Input{Bucket: &p.b.Name, Prefix: &prefix, MaxKeys: aws.Int32(1)}, unsigned, rooted(listing)))
 	key := cmp.Or(p.sample, prefix+missingKey)
-	first := func(ctx context.Context, in *s3.GetObjectInput, o ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
-		out, err := p.b.Client.GetObject(ctx, in, o...)
-		if err == nil {
-			_ = out.Body.Close()
-			out.Body = nil
-		}
-		return out, err
-	}
-	_, getErr := note(p, ask(ctx, p.audit, "GetObject (unsigned, first byte) "+key, first,
+	_, getErr := note(p, ask(ctx, p.audit, "GetObject (unsigned, first byte) "+key, p.b.firstByte,
 		&s3.GetObjectInput{Bucket: &p.b.Name, Key: &key, Range: aws.String("bytes=0-0")}, unsigned))
 	var open []string
 	for _, tried := range []struct {
@@ -220,6 +212,16 @@ func decideAnonymousAccess(ctx context.Context, p *probe) outcome {
 		return unknown("not known: there is no backup yet to try reading, and for the policy: %s", policy.detail)
 	}
 	return pass("without credentials nobody can list the backups; there is none yet to try reading, and %s", policy.detail)
+}
+
+// firstByte is GetObject without the body, of which a caller asks for no more.
+func (b *Bucket) firstByte(ctx context.Context, in *s3.GetObjectInput, o ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+	out, err := b.Client.GetObject(ctx, in, o...)
+	if err == nil {
+		_ = out.Body.Close()
+		out.Body = nil
+	}
+	return out, err
 }
 
 // answered says whether the server let an unsigned request in: it did what was asked, or told what only those learn who may read: that the key or the

@@ -19,12 +19,14 @@ func (a *app) auditCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "audit", Short: "Check how the bucket of the backups is configured",
 		Long: `Checks the bucket: encryption, versioning, lifecycle, public access, transport, object lock, logging.
-It only reads. What an S3-compatible server does not support is said as such and is never a pass.
+Beside it: the source's volumes, CloudTrail, the identities in use, and what a restore may do.
+It changes nothing. What an S3-compatible server does not support is said as such and is never a pass.
 
 The result takes the forms ` + strings.Join(report.AuditFormats(), ", ") + `: SARIF 2.1.0 is for code scanning,
 OCSF 1.5.0 (Compliance Finding) for a SIEM, JUnit for CI.
 
-Only the sections bucket, policy, objectives and evidence of the configuration are used. --list and --explain use none: they tell
+Only the sections bucket, policy, objectives and evidence of the configuration are used, and what says which volumes
+the source has (source.volumes, sandbox.kubernetes.twin) and how a restore gets its rights (restore.from, sandbox). --list and --explain use none: they tell
 of each check what it is, why, how it is decided, how to mend it, and the same in other catalogues (CIS, NIST,
 ISO 27001, SOC 2, PCI DSS, HIPAA, DORA), as docs/checks.md does.`,
 		Example: `  weaviate-drill audit
@@ -56,7 +58,11 @@ func (a *app) audit(c *cobra.Command) error {
 		return err
 	}
 	began := time.Now()
-	findings, err := bucket.Audit(c.Context(), s.bucket, began, s.config.LifecycleOptions(c.Context(), s.bucket, s.store, began)...)
+	options := append(s.config.LifecycleOptions(c.Context(), s.bucket, s.store, began), s.config.BesideOptions(c.Context(), s.bucket)...)
+	if s.config.Policy.Auditor {
+		options = append(options, bucket.AsAuditor())
+	}
+	findings, err := bucket.Audit(c.Context(), s.bucket, began, options...)
 	if err != nil {
 		return err
 	}

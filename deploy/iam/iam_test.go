@@ -30,10 +30,29 @@ func (p place) below() string { return strings.Trim(p.arn()+"/"+strings.Trim(p.P
 
 // setup is what the module's variables say.
 type setup struct {
-	Backups  place  `json:"backups"`
-	Copy     *place `json:"copy,omitempty"`
-	Evidence *place `json:"evidence,omitempty"`
-	Service  string `json:"s3_service"`
+	Backups  place    `json:"backups"`
+	Copy     *place   `json:"copy,omitempty"`
+	Evidence *place   `json:"evidence,omitempty"`
+	Account  *account `json:"account,omitempty"`
+	Service  string   `json:"s3_service"`
+}
+
+// account is that variable.
+type account struct {
+	RestoreRole string   `json:"restore_role_arn"`
+	VolumeKeys  []string `json:"volume_key_arns,omitempty"`
+}
+
+// described are the keys that the audit asks about.
+func (s setup) described() []string {
+	var keys []string
+	if s.Backups.Key != "" {
+		keys = append(keys, s.Backups.Key)
+	}
+	if s.Account != nil {
+		keys = append(keys, s.Account.VolumeKeys...)
+	}
+	return keys
 }
 
 const service = "s3.eu-central-1.amazonaws.com"
@@ -65,6 +84,13 @@ var setups = map[string]struct {
 			Evidence: &place{Bucket: "evidence", Path: "weaviate", Key: "arn:aws:kms:eu-central-1:111122223333:key/evidence"},
 		},
 		"bucket: {name: weaviate-backups, path: production/eu}\nrestore: {from: copy, copy: {bucket: weaviate-drills, path: drills}}\nevidence: {s3: {name: evidence, path: weaviate}}",
+	},
+	"with an audit of the account": {
+		setup{
+			Backups: place{Bucket: "weaviate-backups", Path: "production"},
+			Account: &account{RestoreRole: "arn:aws:iam::111122223333:role/weaviate-drill-restore", VolumeKeys: []string{"arn:aws:kms:eu-central-1:111122223333:key/volumes"}},
+		},
+		"bucket: {name: weaviate-backups, path: production}",
 	},
 	"evidence at the top of a bucket without a key": {
 		setup{
@@ -119,7 +145,12 @@ func (s setup) policy(t testing.TB, role string) document {
 	values["restored_bucket_arn"], values["restored"] = restored.arn(), restored.below()+"/*"
 	decrypt, encrypt := s.keys(role)
 	values["decrypt_keys"], values["encrypt_keys"] = text(t, decrypt), text(t, encrypt)
+	values["described_keys"] = text(t, s.described())
+	if s.Account != nil {
+		values["restore_role_arn"] = s.Account.RestoreRole
+	}
 	holds := map[string]bool{
+		"beside the bucket": s.Account != nil, "describes keys": len(s.described()) > 0,
 		"always": true, "in place": s.Copy == nil, "by copy": s.Copy != nil, "evidence in s3": s.Evidence != nil, "decrypts": len(decrypt) > 0, "encrypts": len(encrypt) > 0,
 	}
 	conditions := roles(t)[role]
@@ -190,7 +221,7 @@ func text(t testing.TB, v any) string {
 	return string(raw)
 }
 
-// grants are the pairs of action and resource that a document allows. The key of KMS is not told by its name: a plan does not know it.
+// grants are the pairs of action and resource that a document allows. Keys of KMS and roles of IAM are not told by their names: a plan does not know them.
 func (d document) grants() []string {
 	var all []string
 	for _, s := range d.Statement {
@@ -205,7 +236,7 @@ func (d document) grants() []string {
 }
 
 func grant(action, resource string) string {
-	if strings.HasPrefix(action, "kms:") {
+	if strings.HasPrefix(action, "kms:") || strings.HasPrefix(action, "iam:") {
 		return action
 	}
 	return action + " on " + resource
@@ -222,14 +253,16 @@ func TestRolesAreWhatIsNeeded(t *testing.T) {
 			needed := map[string][]string{}
 			for _, p := range cfg.Plan().Permissions {
 				decrypt, encrypt := s.keys(map[string]string{"tool": "tool", "sandbox": "restore"}[p.Where])
-				if p.System != "iam" || p.Action == "kms:Decrypt" && decrypt == nil || p.Action == "kms:GenerateDataKey" && encrypt == nil {
+				if p.System != "iam" || p.Action == "kms:Decrypt" && decrypt == nil || p.Action == "kms:GenerateDataKey" && encrypt == nil || s.leftOut(p.Action) {
 					continue // such as a key of a bucket that has none
 				}
 				needed[p.Where] = append(needed[p.Where], grant(p.Action, p.Object))
 			}
 			for _, c := range bucket.Checks() {
 				for _, action := range c.Actions {
-					needed["auditor"] = append(needed["auditor"], grant(action, s.Backups.arn()))
+					if on := map[bucket.Scope]string{bucket.OnBucket: s.Backups.arn(), bucket.OnAccount: "*", bucket.OnKey: "key"}[bucket.ScopeOf(action)]; on != "" && !s.leftOut(action) {
+						needed["auditor"] = append(needed["auditor"], grant(action, on)) // but what is on objects, which are not for an auditor
+					}
 				}
 			}
 			for who, role := range map[string]string{"tool": "tool", "sandbox": "restore", "auditor": "auditor"} {
@@ -242,13 +275,19 @@ func TestRolesAreWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// No document that allows names actions by a wildcard, or any resource; the policy of a key can speak of no other resource than its own key.
+// leftOut says whether an action of the audit is none of this setup: about the account when that is not looked at, and about keys where there is none.
+func (s setup) leftOut(action string) bool {
+	about := []string{"kms:DescribeKey", "kms:GetKeyRotationStatus"}
+	return bucket.ScopeOf(action) == bucket.OnAccount && s.Account == nil || slices.Contains(about, action) && len(s.described()) == 0
+}
+
+// No document that allows names actions by a wildcard, or any resource; the policy of a key can speak of no other resource than its own key, and DescribeVolumes and DescribeTrails know none.
 func TestNothingIsWide(t *testing.T) {
 	templates, err := filepath.Glob("policies/*.json.tftpl")
 	if err != nil || len(templates) == 0 {
 		t.Fatal(err)
 	}
-	values := map[string]string{"decrypt_keys": `["arn:k"]`, "encrypt_keys": `["arn:k"]`, "users": `["arn:r"]`}
+	values := map[string]string{"decrypt_keys": `["arn:k"]`, "encrypt_keys": `["arn:k"]`, "described_keys": `["arn:k"]`, "users": `["arn:r"]`}
 	for _, path := range templates {
 		name := strings.TrimSuffix(filepath.Base(path), ".json.tftpl")
 		for _, found := range placeholder.FindAllStringSubmatch(string(read(t, path)), -1) {
@@ -267,7 +306,7 @@ func TestNothingIsWide(t *testing.T) {
 			if slices.ContainsFunc(s.Action, func(a string) bool { return strings.ContainsAny(a, "*?") }) {
 				t.Errorf("%s, %s: allows %v", name, s.Sid, s.Action)
 			}
-			if slices.Contains(s.Resource, "*") && name != "key" {
+			if slices.Contains(s.Resource, "*") && name != "key" && s.Sid != "AskAboutVolumesAndTrails" {
 				t.Errorf("%s, %s: allows it on everything", name, s.Sid)
 			}
 			if slices.Contains(s.Principal["AWS"], "*") {
@@ -290,6 +329,7 @@ func TestNothingIsWide(t *testing.T) {
 func TestWhatRolesMayDo(t *testing.T) {
 	inPlace := setups["in place"].setup
 	byCopy := setups["by copy to another bucket, with evidence"].setup
+	account := setups["with an audit of the account"].setup
 	viaS3 := map[string]string{"kms:ViaService": service}
 	for _, tt := range []struct {
 		of     setup
@@ -304,6 +344,13 @@ func TestWhatRolesMayDo(t *testing.T) {
 		{inPlace, "auditor", "s3:GetObject", "arn:aws:s3:::weaviate-backups/production/x/node1/backup.json", nil, false},
 		{inPlace, "auditor", "s3:PutBucketPolicy", "arn:aws:s3:::weaviate-backups", nil, false},
 		{inPlace, "auditor", "kms:Decrypt", inPlace.Backups.Key, viaS3, false},
+		{inPlace, "auditor", "kms:DescribeKey", inPlace.Backups.Key, nil, true},
+		{inPlace, "auditor", "ec2:DescribeVolumes", "*", nil, false},
+		{account, "auditor", "ec2:DescribeVolumes", "*", nil, true},
+		{account, "auditor", "iam:SimulatePrincipalPolicy", account.Account.RestoreRole, nil, true},
+		{account, "auditor", "iam:SimulatePrincipalPolicy", "arn:aws:iam::111122223333:role/other", nil, false},
+		{account, "auditor", "kms:DescribeKey", account.Account.VolumeKeys[0], nil, true},
+		{account, "auditor", "kms:Decrypt", account.Account.VolumeKeys[0], nil, false},
 
 		{inPlace, "source", "s3:PutObject", "arn:aws:s3:::weaviate-backups/production/x/node1/Article/chunk-1", nil, true},
 		{inPlace, "source", "s3:DeleteObject", "arn:aws:s3:::weaviate-backups/production/x/access-check", nil, true},

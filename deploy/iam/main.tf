@@ -40,6 +40,10 @@ module "policies" {
   backups    = var.backups
   copy       = var.copy
   evidence   = var.evidence
+  account = var.audit_account ? {
+    restore_role_arn = "arn:${local.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${var.name}-restore"
+    volume_key_arns  = var.volume_key_arns
+  } : null
 }
 
 resource "aws_iam_role" "role" {

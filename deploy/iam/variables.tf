@@ -33,6 +33,18 @@ variable "evidence" {
   default = null
 }
 
+variable "audit_account" {
+  description = "Let the auditor and the tool look beside the bucket too: describe EBS volumes and CloudTrail's trails, which no policy can narrow to some, and simulate the role of the restore. False: those checks of the audit are unknown."
+  type        = bool
+  default     = true
+}
+
+variable "volume_key_arns" {
+  description = "The keys of KMS that encrypt the volumes of the source, for the audit to ask whether they rotate."
+  type        = list(string)
+  default     = []
+}
+
 variable "oidc_provider_arn" {
   description = "The IAM OIDC provider of the EKS cluster, by which its service accounts take roles."
   type        = string

@@ -45,6 +45,15 @@ variable "evidence" {
   default = null
 }
 
+variable "account" {
+  description = "Lets the audit look beside the bucket: at volumes and trails, at the keys of the volumes, and by simulation at what the role of the restore may do. Null: those checks are unknown."
+  type = object({
+    restore_role_arn = string
+    volume_key_arns  = optional(list(string), [])
+  })
+  default = null
+}
+
 locals {
   places = {
     for name, place in { backups = var.backups, copies = var.copy, evidence = var.evidence, restored = coalesce(var.copy, var.backups) } :
@@ -66,9 +75,12 @@ locals {
     evidence_bucket_arn = try(local.places.evidence.bucket_arn, "")
     evidence            = try(local.places.evidence.below, "")
     s3_service          = var.s3_service
+    restore_role_arn    = try(var.account.restore_role_arn, "")
+    described_keys      = jsonencode(local.described)
   }
 
-  keys = { for name, place in local.places : name => try(place.key, null) == null ? [] : [place.key] }
+  keys      = { for name, place in local.places : name => try(place.key, null) == null ? [] : [place.key] }
+  described = distinct(concat(local.keys.backups, try(var.account.volume_key_arns, [])))
   decrypts = {
     auditor = []
     source  = local.keys.backups
@@ -90,12 +102,14 @@ locals {
           encrypt_keys = jsonencode(local.encrypts[role])
         }))).Statement
         ] if {
-        "always"         = true
-        "in place"       = var.copy == null
-        "by copy"        = var.copy != null
-        "evidence in s3" = var.evidence != null
-        "decrypts"       = length(local.decrypts[role]) > 0
-        "encrypts"       = length(local.encrypts[role]) > 0
+        "always"            = true
+        "in place"          = var.copy == null
+        "by copy"           = var.copy != null
+        "evidence in s3"    = var.evidence != null
+        "beside the bucket" = var.account != null
+        "describes keys"    = length(local.described) > 0
+        "decrypts"          = length(local.decrypts[role]) > 0
+        "encrypts"          = length(local.encrypts[role]) > 0
       }[condition]
     ])
   }
