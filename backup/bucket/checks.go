@@ -45,6 +45,7 @@ var checks = []check{
 	{lifecycleIdle, decideLifecycleIdle},
 	{publicAccessBlock, decidePublicAccessBlock},
 	{policyStatus, decidePolicyStatus},
+	{policyAccounts, decidePolicyAccounts},
 	{bucketACL, decideACL},
 	{objectOwnership, decideObjectOwnership},
 	{website, decideWebsite},
@@ -56,15 +57,6 @@ var checks = []check{
 	{objectReplication, decideObjectReplication},
 	{accessLogging, decideAccessLogging},
 	{expectedOwner, decideExpectedOwner},
-	{volumeEncryption, decideVolumeEncryption},
-	{volumeKeys, decideVolumeKeys},
-	{accountTrail, decideAccountTrail},
-	{dataEvents, decideDataEvents},
-	{toolIdentity, decideToolIdentity},
-	{sourceIdentity, decideSourceIdentity},
-	{restoreRights, decideRestoreRights},
-	{restoreBucket, decideRestoreBucket},
-	{auditorRights, decideAuditorRights},
 }
 
 // Checks lists what an audit looks at, in the order of its findings.

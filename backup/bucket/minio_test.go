@@ -227,6 +227,8 @@ func TestOnMinIO(t *testing.T) {
 		{"policy lets some read", []setting{policy(allowHome)}, "s3-bucket-policy-status", bucket.Unknown, "conditions that are not judged: s3:GetObject"},
 		{"policy only denies", []setting{policy(denyPlain)}, "s3-bucket-policy-status", bucket.Pass, "allows nothing to everybody"},
 
+		{"policy that names nobody", []setting{policy(denyPlain)}, "s3-bucket-policy-accounts", bucket.Pass, "nothing to a principal by name"},
+
 		{"owner's ACL", nil, "s3-acl", bucket.Pass, "grants nothing to everybody"},
 
 		{"ownership", nil, "s3-object-ownership", bucket.NotSupported, "does not have this feature"},

@@ -147,19 +147,3 @@ func (t *texts) UnmarshalJSON(raw []byte) error {
 	}
 	return nil
 }
-
-// principal is "*", {"AWS": "*"}, or somebody in particular.
-type principal struct{ everybody bool }
-
-func (p *principal) UnmarshalJSON(raw []byte) error {
-	if raw[0] != '{' {
-		var word string
-		err := json.Unmarshal(raw, &word)
-		p.everybody = word == "*"
-		return err
-	}
-	var kinds map[string]texts
-	err := json.Unmarshal(raw, &kinds)
-	p.everybody = slices.Contains(kinds["AWS"], "*")
-	return err
-}
