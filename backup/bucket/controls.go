@@ -89,6 +89,11 @@ var controls = map[string][]Control{
 		{securityHub, "S3.14", "buckets have versioning enabled"},
 		nistBackup, hipaaIntegrity, hipaaBackup, isoBackup, soc2Backup, doraLoss,
 	},
+	"s3-mfa-delete": {
+		{securityHub, "S3.20", "buckets have MFA delete enabled"},
+		{cis, "2.1.2", "buckets have MFA delete enabled"},
+		nistBackup, hipaaIntegrity, doraLoss,
+	},
 	"s3-lifecycle": {
 		{securityHub, "S3.13", "buckets have lifecycle configurations"},
 		{securityHub, "S3.10", "versioned buckets have lifecycle configurations"},
