@@ -57,6 +57,15 @@ var checks = []check{
 	{objectReplication, decideObjectReplication},
 	{accessLogging, decideAccessLogging},
 	{expectedOwner, decideExpectedOwner},
+	{volumeEncryption, decideVolumeEncryption},
+	{volumeKeys, decideVolumeKeys},
+	{accountTrail, decideAccountTrail},
+	{dataEvents, decideDataEvents},
+	{toolIdentity, decideToolIdentity},
+	{sourceIdentity, decideSourceIdentity},
+	{restoreRights, decideRestoreRights},
+	{restoreBucket, decideRestoreBucket},
+	{auditorRights, decideAuditorRights},
 }
 
 // Checks lists what an audit looks at, in the order of its findings.
