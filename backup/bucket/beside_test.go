@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
 )
 
 const (
@@ -374,4 +375,14 @@ func formOf(request *http.Request) url.Values {
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	form, _ := url.ParseQuery(string(body))
 	return form
+}
+
+// On a server that obeys policies, what deploy/iam grants a restore is enough and no more, and its administrator has more.
+func TestTriedRestoreOnMinIO(t *testing.T) {
+	b := servertest.Bucket(t, "backups")
+	admin := findings(t, b, bucket.WithRestore(bucket.Restore{From: b, As: true}))["iam-restore-rights"]
+	want(t, admin, bucket.Fail, "/chunk-1 is let in")
+	least := as(t, b, `{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::BUCKET"}`, `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::BUCKET/backups/*"}`,
+		`{"Effect":"Allow","Action":"s3:GetBucketVersioning","Resource":"arn:aws:s3:::BUCKET"}`, `{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::BUCKET/backups/*/restore_config.json"}`)
+	want(t, findings(t, b, bucket.WithRestore(bucket.Restore{From: least, As: true}))["iam-restore-rights"], bucket.Pass, "writing chunks and deleting are denied")
 }
