@@ -289,7 +289,7 @@ func TestOnMinIO(t *testing.T) {
 		})
 	}
 	for _, c := range bucket.Checks() {
-		if !seen[c.ID] {
+		if strings.HasPrefix(c.ID, "s3-") && !seen[c.ID] {
 			t.Errorf("check %s is not tried on a real server", c.ID)
 		}
 	}
