@@ -190,6 +190,9 @@ func TestAuditUnderItsRole(t *testing.T) {
 		}
 	}
 	for _, c := range bucket.Checks() {
+		if !strings.HasPrefix(c.ID, "s3-") {
+			continue // those beside the bucket ask AWS, which MinIO is not
+		}
 		action := c.Actions[0]
 		if slices.Contains(unknownToMinIO, action) || action == "s3:ListBucket" || c.ID == "s3-secure-transport" {
 			continue // the last fails here before it asks: the server is reached by plain http
