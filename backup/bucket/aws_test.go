@@ -415,6 +415,9 @@ func TestUnknown(t *testing.T) {
 			for _, b := range []*bucket.Bucket{onAWS(t, failing(test.answer)), onAnother(t, failing(test.answer))} {
 				found := findings(t, b)
 				for _, c := range bucket.Checks() {
+					if !strings.HasPrefix(c.ID, "s3-") { // those beside the bucket ask other services, see beside_test.go
+						continue
+					}
 					f := found[c.ID]
 					if c.ID == "s3-anonymous-access" && test.answer.status == http.StatusOK { // whatever the object is, it was read
 						want(t, f, bucket.Fail, "anybody can read a backup")
@@ -458,6 +461,7 @@ func TestNotSupported(t *testing.T) {
 			}
 			for check, f := range findings(t, onAnother(t, r)) {
 				switch {
+				case !strings.HasPrefix(check, "s3-"):
 				case check == "s3-anonymous-access":
 					want(t, f, bucket.Pass, "")
 				case (check == "s3-secure-transport" || check == "s3-bucket-policy-accounts") && name == "a listing": // a policy is no XML document
@@ -579,6 +583,8 @@ type hang struct {
 
 func (h hang) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if h.on(asked(request)) {
+		_, _ = io.Copy(io.Discard, request.Body) // until it is read, the server does not see that the caller has gone
+		_, _ = io.Copy(io.Discard, request.Body) // the end of a connection is only seen once what was posted is read
 		<-request.Context().Done()
 		return
 	}
@@ -588,8 +594,10 @@ func (h hang) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 func TestServerHangs(t *testing.T) {
 	const soon = 100 * time.Millisecond
 	b := onAWS(t, hang{hardened, func(asked string) bool { return asked != "list" }})
-	for _, f := range findings(t, b, bucket.WithCallTimeout(soon)) {
-		want(t, f, bucket.Unknown, "the S3 server does not answer in time")
+	for check, f := range findings(t, b, bucket.WithCallTimeout(soon)) {
+		if strings.HasPrefix(check, "s3-") {
+			want(t, f, bucket.Unknown, "the S3 server does not answer in time")
+		}
 	}
 
 	b = onAWS(t, hang{hardened, func(string) bool { return true }})
