@@ -17,6 +17,7 @@ type Check struct {
 	Terraform   string    `json:"terraform,omitempty"` // the same as a resource of the provider hashicorp/aws, with BUCKET as above; empty where none mends it
 	Reference   string    `json:"reference"`           // address of the AWS page that states the rule
 	Controls    []Control `json:"controls,omitempty"`  // the same demand in other catalogues
+	Unclaimed   string    `json:"unclaimed,omitempty"` // why there is none
 	Actions     []string  `json:"actions"`             // IAM actions that the check needs; without them it is unknown. See ScopeOf
 }
 
@@ -73,7 +74,7 @@ func Checks() []Check {
 	all := make([]Check, len(checks))
 	for i, c := range checks {
 		all[i] = c.Check
-		all[i].Actions, all[i].Controls = slices.Clone(c.Actions), controlsOf(c.ID)
+		all[i].Actions, all[i].Controls, all[i].Unclaimed = slices.Clone(c.Actions), controlsOf(c.ID), unclaimed[c.ID]
 	}
 	return all
 }

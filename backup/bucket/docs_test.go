@@ -52,8 +52,14 @@ in OCSF the compliance status is Pass, Fail, Warning for unknown, and the status
 {{end}}
 Without the right to ask, a check is unknown. All of them together need: {{range $i, $a := .Actions}}{{if $i}}, {{end}}` + "`{{$a}}`" + `{{end}}.
 
-Other catalogues are named with the clause that asks for what a check looks at. That a check passes is a part of what a clause asks for, never all of it.
-{{range .Checks}}
+## Catalogues
+
+Other catalogues are named with the clause whose own text asks for what a check looks at. That a check passes is a part of what a clause asks for, never all of it. Each clause was held against a public text before it was written here:
+
+| catalogue | held against | note |
+| --- | --- | --- |
+{{range .Catalogues}}| [{{.Standard}}]({{.Text}}) | {{.Checked}} | {{.Note}} |
+{{end}}{{range .Checks}}
 ## {{.ID}}
 
 {{.Title}}. Severity: {{.Severity}}.
@@ -74,8 +80,10 @@ Other catalogues are named with the clause that asks for what a check looks at. 
 {{end}}{{if .Controls}}
 | elsewhere | clause | what it asks for |
 | --- | --- | --- |
-{{range .Controls}}| {{.Standard}} | {{.Clause}} | {{.Reason}} |
-{{end}}{{end}}
+{{range .Controls}}| {{.Standard}} | [{{.Clause}}]({{.Link}}) | {{.Reason}} |
+{{end}}{{else}}
+No catalogue has a clause for it: {{.Unclaimed}}.
+{{end}}
 Needs {{range $i, $a := .Actions}}{{if $i}}, {{end}}` + "`{{$a}}`" + `{{else}}no permission{{end}}. Source: <{{.Reference}}>
 {{end}}`))
 
@@ -87,7 +95,7 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	var doc bytes.Buffer
-	if err := document.Execute(&doc, map[string]any{"Checks": bucket.Checks(), "Actions": slices.Sorted(maps.Keys(actions))}); err != nil {
+	if err := document.Execute(&doc, map[string]any{"Catalogues": bucket.Catalogues(), "Checks": bucket.Checks(), "Actions": slices.Sorted(maps.Keys(actions))}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join("..", "..", "docs", "checks.md")

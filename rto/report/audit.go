@@ -124,5 +124,8 @@ func checkDocument(c bucket.Check) document {
 		}
 		d = append(d, s)
 	}
+	if c.Unclaimed != "" {
+		d = append(d, section{title: "The same elsewhere", lines: []string{"No catalogue has a clause for it: " + c.Unclaimed + "."}})
+	}
 	return d
 }

@@ -242,7 +242,7 @@ func TestExplain(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := strings.Join(strings.Fields(b.String()), " ")
-		want := []string{c.ID, c.Title, string(c.Severity), c.Why, c.How, c.Remediation, c.Reference, c.Terraform}
+		want := []string{c.ID, c.Title, string(c.Severity), c.Why, c.How, c.Remediation, c.Reference, c.Terraform, c.Unclaimed}
 		for _, control := range c.Controls {
 			want = append(want, control.Clause)
 		}
