@@ -37,7 +37,7 @@ func article(i int) uuid.UUID { return id("Article", i) }
 // objectsOf tells the newest segment of the objects of a collection.
 func objectsOf(t *testing.T, b *bucket.Bucket, id, collection string) func(path string) bool {
 	t.Helper()
-	is := newest(t, b, id, collection, "objects")
+	is := newest(t, b, id, node, collection, "objects")
 	return func(path string) bool { return is(path) && strings.HasSuffix(path, ".db") }
 }
 
@@ -86,7 +86,7 @@ var chunks = []damage{
 	{name: "bit of a chunk's checksum flipped (zstd)", backup: "zstd", do: onChunk(func(content []byte) []byte { return flipped(content, len(content)-1) })},
 	{name: "bit flipped in a chunk whose ETag was recorded (not compressed)", backup: "none", recorded: true, do: func(t *testing.T, w *world, b *bucket.Bucket, id string) {
 		v := stored(w.vectors["Article260"])
-		alter(t, b, id, "Article", "objects", v, flipped(v, 1), 0)
+		alter(t, b, id, node, "Article", "objects", v, flipped(v, 1), 0)
 	}},
 	{name: "content of two chunks exchanged", backup: "zstd", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		one, other := chunkOf(t, b, id, "Article"), chunkOf(t, b, id, "Product")
@@ -101,7 +101,7 @@ var chunks = []damage{
 // borrowed is the key of a chunk of its base that a backup needs.
 func borrowed(t *testing.T, b *bucket.Bucket, id string) string {
 	t.Helper()
-	for _, class := range part(t, b, id).Classes {
+	for _, class := range part(t, b, id, node).Classes {
 		for _, shard := range class.Shards {
 			for base, files := range shard.Incremental.FilesPerBackup {
 				for _, f := range files {
@@ -120,11 +120,11 @@ func borrowed(t *testing.T, b *bucket.Bucket, id string) string {
 var descriptors = []damage{
 	{name: "chunk dropped from backup.json", backup: "zstd", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		key := chunkOf(t, b, id, "Article")
-		edit(t, b, partKey(b, id), func(d object) {
+		edit(t, b, partKey(b, id, node), func(d object) {
 			delete(classOf(t, d, "Article")["chunks"].(object), key[strings.LastIndex(key, "-")+1:])
 		})
 	}},
-	{name: "node's backup.json missing", backup: "zstd", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) { remove(t, b, partKey(b, id)) }},
+	{name: "node's backup.json missing", backup: "zstd", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) { remove(t, b, partKey(b, id, node)) }},
 	{name: "backup_config.json cut short", backup: "zstd", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		put(t, b, configKey(b, id), halved(get(t, b, configKey(b, id))))
 	}},
@@ -143,21 +143,21 @@ var descriptors = []damage{
 var leftOut = []damage{
 	{name: "collection dropped", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) { dropCollection(t, b, id, "Product") }},
 	{name: "tenant dropped", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
-		dropShards(t, b, id, "Note", func(shard string) bool { return shard == "acme" })
+		dropShards(t, b, id, node, "Note", func(shard string) bool { return shard == "acme" })
 	}},
 	{name: "shard dropped", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		var names []string
-		for _, class := range part(t, b, id).Classes {
+		for _, class := range part(t, b, id, node).Classes {
 			for _, shard := range class.Shards {
 				if class.Name == "Product" {
 					names = append(names, shard.Name)
 				}
 			}
 		}
-		dropShards(t, b, id, "Product", func(shard string) bool { return shard == slices.Min(names) })
+		dropShards(t, b, id, node, "Product", func(shard string) bool { return shard == slices.Min(names) })
 	}},
 	{name: "segment of the objects dropped", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
-		leaveOut(t, b, id, "Article", newest(t, b, id, "Article", "objects"))
+		leaveOut(t, b, id, node, "Article", newest(t, b, id, node, "Article", "objects"))
 	}, victims: []victim{
 		{"segment of the objects dropped: an object lost", article(200)},
 		{"segment of the objects dropped: an object in an older version", article(updated)},
@@ -169,20 +169,20 @@ var leftOut = []damage{
 		return fileOf(t, b, "base", "Article", inFolder(vectorLog))
 	})},
 	{name: "index of keywords dropped", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
-		leaveOut(t, b, id, "Article", inFolder("property_title_searchable"))
+		leaveOut(t, b, id, node, "Article", inFolder("property_title_searchable"))
 	}},
 	{name: "index for filters dropped", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
-		leaveOut(t, b, id, "Article", inFolder("property_words"))
+		leaveOut(t, b, id, node, "Article", inFolder("property_words"))
 	}},
 	{name: "key of an object changed in the index of keys", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		key := article(205)
-		alter(t, b, id, "Article", "objects", key[:], flipped(key[:], 15), -1) // the last of its places in a segment
+		alter(t, b, id, node, "Article", "objects", key[:], flipped(key[:], 15), -1) // the last of its places in a segment
 	}},
 	{name: "alias lost", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
-		edit(t, b, partKey(b, id), func(d object) { classOf(t, d, "Article")["aliases"] = base64.StdEncoding.EncodeToString([]byte("[]")) })
+		edit(t, b, partKey(b, id, node), func(d object) { classOf(t, d, "Article")["aliases"] = base64.StdEncoding.EncodeToString([]byte("[]")) })
 	}},
 	{name: "role lost, another in its place", backup: "none", restore: "restore: {roles: all}", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
-		edit(t, b, partKey(b, id), func(d object) {
+		edit(t, b, partKey(b, id, node), func(d object) {
 			raw, err := base64.StdEncoding.DecodeString(d["rbacBackups"].(string))
 			check(t, err)
 			after := bytes.ReplaceAll(raw, []byte("role:"+role), []byte("role:"+role[:len(role)-1]+"X"))
@@ -193,7 +193,7 @@ var leftOut = []damage{
 		})
 	}},
 	{name: "setting of the schema changed", backup: "none", do: func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
-		edit(t, b, partKey(b, id), func(d object) {
+		edit(t, b, partKey(b, id, node), func(d object) {
 			class := classOf(t, d, "Article")
 			schema, err := base64.StdEncoding.DecodeString(class["schema"].(string))
 			check(t, err)
@@ -212,7 +212,7 @@ const vectorLog = "main.hnsw.commitlog.d"
 func onLog(change func(t *testing.T, b *bucket.Bucket, log []byte) []byte) func(*testing.T, *world, *bucket.Bucket, string) {
 	return func(t *testing.T, _ *world, b *bucket.Bucket, id string) {
 		t.Helper()
-		rewrite(t, b, id, "Article", func(path string, content []byte) []byte {
+		rewrite(t, b, id, node, "Article", func(path string, content []byte) []byte {
 			if inFolder(vectorLog)(path) {
 				return change(t, b, content)
 			}
@@ -226,18 +226,18 @@ var contents = []damage{
 	{name: "objects changed in a chunk", backup: "none", do: func(t *testing.T, w *world, b *bucket.Bucket, id string) {
 		vector := func(i int, to []byte) {
 			t.Helper()
-			alter(t, b, id, "Article", "objects", stored(w.vectors[fmt.Sprint("Article", i)]), to, 0)
+			alter(t, b, id, node, "Article", "objects", stored(w.vectors[fmt.Sprint("Article", i)]), to, 0)
 		}
 		one, other := stored(w.vectors["Article210"]), stored(w.vectors["Article211"])
 		vector(200, flipped(stored(w.vectors["Article200"]), 40))
 		vector(210, other)
 		// Now the first of the two that are equal is not known, but the old one of 211 comes after its id.
-		alter(t, b, id, "Article", "objects", slices.Concat(head(t, w, 211), other), slices.Concat(head(t, w, 211), one), 0)
+		alter(t, b, id, node, "Article", "objects", slices.Concat(head(t, w, 211), other), slices.Concat(head(t, w, 211), one), 0)
 		vector(220, stored(float16(w.vectors["Article220"])))
 		text := "Article number 230 of 300"
-		alter(t, b, id, "Article", "objects", []byte(text), []byte(strings.Replace(text, "number", "numbes", 1)), 0)
+		alter(t, b, id, node, "Article", "objects", []byte(text), []byte(strings.Replace(text, "number", "numbes", 1)), 0)
 		written := head(t, w, 240)
-		alter(t, b, id, "Article", "objects", written, flipped(written, 24), 0) // the lowest byte of the update time
+		alter(t, b, id, node, "Article", "objects", written, flipped(written, 24), 0) // the lowest byte of the update time
 	}, victims: []victim{
 		{"one bit of a vector flipped", article(200)}, {"vectors of two objects exchanged", article(210)}, {"vector rounded to float16", article(220)},
 		{"one bit of a text flipped", article(230)}, {"update time changed by a millisecond", article(240)},

@@ -36,8 +36,8 @@ func encode(t testing.TB, d object) []byte {
 	return content
 }
 
-func configKey(b *bucket.Bucket, id string) string { return b.Key(id, "backup_config.json") }
-func partKey(b *bucket.Bucket, id string) string   { return b.Key(id, node, "backup.json") }
+func configKey(b *bucket.Bucket, id string) string     { return b.Key(id, "backup_config.json") }
+func partKey(b *bucket.Bucket, id, node string) string { return b.Key(id, node, "backup.json") }
 
 // classOf finds a collection in a node's part.
 func classOf(t testing.TB, part object, name string) object {
@@ -58,7 +58,7 @@ func less(d object, bytes int64) {
 }
 
 // lose takes bytes off all sizes in the coordinator's descriptor.
-func lose(t testing.TB, b *bucket.Bucket, id string, bytes int64) {
+func lose(t testing.TB, b *bucket.Bucket, id, node string, bytes int64) {
 	t.Helper()
 	edit(t, b, configKey(b, id), func(d object) {
 		less(d, bytes)
@@ -66,13 +66,13 @@ func lose(t testing.TB, b *bucket.Bucket, id string, bytes int64) {
 	})
 }
 
-// rewrite changes files of a collection in an uncompressed backup, and makes all descriptors agree: a backup that was made of such files. change returns nil to leave a file out.
-func rewrite(t testing.TB, b *bucket.Bucket, id, collection string, change func(path string, content []byte) []byte) {
+// rewrite changes files of a collection in a node's part of an uncompressed backup, and makes all descriptors agree: a backup that was made of such files. change returns nil to leave a file out.
+func rewrite(t testing.TB, b *bucket.Bucket, id, node, collection string, change func(path string, content []byte) []byte) {
 	t.Helper()
 	var lost int64
 	left, resized := map[string]bool{}, map[string]int64{}
 	var emptied []string
-	edit(t, b, partKey(b, id), func(part object) {
+	edit(t, b, partKey(b, id, node), func(part object) {
 		class := classOf(t, part, collection)
 		chunks := class["chunks"].(object)
 		for n := range chunks {
@@ -131,13 +131,13 @@ func rewrite(t testing.TB, b *bucket.Bucket, id, collection string, change func(
 	for _, key := range emptied {
 		remove(t, b, key)
 	}
-	lose(t, b, id, lost)
+	lose(t, b, id, node, lost)
 }
 
-// leaveOut leaves files of a collection out of a backup.
-func leaveOut(t testing.TB, b *bucket.Bucket, id, collection string, which func(path string) bool) {
+// leaveOut leaves files of a collection out of a node's part of a backup.
+func leaveOut(t testing.TB, b *bucket.Bucket, id, node, collection string, which func(path string) bool) {
 	t.Helper()
-	rewrite(t, b, id, collection, func(path string, content []byte) []byte {
+	rewrite(t, b, id, node, collection, func(path string, content []byte) []byte {
 		if which(path) {
 			return nil
 		}
@@ -146,10 +146,10 @@ func leaveOut(t testing.TB, b *bucket.Bucket, id, collection string, which func(
 }
 
 // newest tells the files of the newest segment in a bucket of the LSM store, in every shard of a collection.
-func newest(t testing.TB, b *bucket.Bucket, id, collection, store string) func(path string) bool {
+func newest(t testing.TB, b *bucket.Bucket, id, node, collection, store string) func(path string) bool {
 	t.Helper()
 	last := map[string]string{} // by folder
-	for _, class := range part(t, b, id).Classes {
+	for _, class := range part(t, b, id, node).Classes {
 		for _, shard := range class.Shards {
 			for _, f := range shard.Files {
 				at := strings.Index(f, "/lsm/"+store+"/segment-")
@@ -175,12 +175,12 @@ func inFolder(name string) func(path string) bool {
 	return func(path string) bool { return strings.Contains(path, "/"+name+"/") }
 }
 
-// dropShards takes shards of a collection out of a backup, as if it had never had them.
-func dropShards(t testing.TB, b *bucket.Bucket, id, collection string, which func(shard string) bool) {
+// dropShards takes shards of a collection out of a node's part of a backup, as if it had never had them.
+func dropShards(t testing.TB, b *bucket.Bucket, id, node, collection string, which func(shard string) bool) {
 	t.Helper()
 	var gone []string
 	var bytes int64
-	edit(t, b, partKey(b, id), func(part object) {
+	edit(t, b, partKey(b, id, node), func(part object) {
 		class := classOf(t, part, collection)
 		class["shards"] = slices.DeleteFunc(class["shards"].([]any), func(s any) bool { return which(s.(object)["name"].(string)) })
 		chunks := class["chunks"].(object)
@@ -202,7 +202,7 @@ func dropShards(t testing.TB, b *bucket.Bucket, id, collection string, which fun
 	for _, key := range gone {
 		remove(t, b, key)
 	}
-	lose(t, b, id, bytes)
+	lose(t, b, id, node, bytes)
 }
 
 // sizeOf sums what is in a chunk.
@@ -222,7 +222,7 @@ func sizeOf(t testing.TB, b *bucket.Bucket, key string) (sum int64) {
 func dropCollection(t testing.TB, b *bucket.Bucket, id, collection string) {
 	t.Helper()
 	var bytes int64
-	edit(t, b, partKey(b, id), func(part object) {
+	edit(t, b, partKey(b, id, node), func(part object) {
 		bytes, _ = classOf(t, part, collection)["preCompressionSizeBytes"].(json.Number).Int64()
 		part["classes"] = slices.DeleteFunc(part["classes"].([]any), func(c any) bool { return c.(object)["name"] == collection })
 		less(part, bytes)
@@ -236,7 +236,7 @@ func dropCollection(t testing.TB, b *bucket.Bucket, id, collection string) {
 		n := d["nodes"].(object)[node].(object)
 		n["classes"] = slices.DeleteFunc(n["classes"].([]any), func(c any) bool { return c == collection })
 	})
-	lose(t, b, id, bytes)
+	lose(t, b, id, node, bytes)
 }
 
 // unpacked decompresses a chunk by what it begins with.
@@ -285,14 +285,14 @@ func fileOf(t testing.TB, b *bucket.Bucket, id, collection string, which func(pa
 	return nil
 }
 
-// alter replaces one occurrence of bytes in the files of a folder of an uncompressed backup by others of the same length; which counts the occurrences from 0, and -1 is the last.
-func alter(t testing.TB, b *bucket.Bucket, id, collection, folder string, from, to []byte, which int) {
+// alter replaces one occurrence of bytes in the files of a folder of a node's part of an uncompressed backup by others of the same length; which counts the occurrences from 0, and -1 is the last.
+func alter(t testing.TB, b *bucket.Bucket, id, node, collection, folder string, from, to []byte, which int) {
 	t.Helper()
 	if len(from) != len(to) || bytes.Equal(from, to) {
 		t.Fatalf("%q cannot be changed into %q", from, to)
 	}
 	for _, key := range keys(t, b, id) {
-		if !strings.Contains(key, "/"+collection+"/") {
+		if !strings.Contains(key, "/"+node+"/"+collection+"/") {
 			continue
 		}
 		content := get(t, b, key)

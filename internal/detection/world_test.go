@@ -86,7 +86,7 @@ func newWorld(t *testing.T) *world {
 	for id, level := range map[string]string{"gzip": "BestSpeed", "zstd": "ZstdBestSpeed", "none": "NoCompression"} {
 		w.backUp(t, weaviate.BackupRequest{ID: id, CompressionLevel: level})
 	}
-	for _, class := range part(t, b, "none").Classes {
+	for _, class := range part(t, b, "none", node).Classes {
 		for _, shard := range class.Shards {
 			if !slices.Contains(tenants, shard.Name) {
 				w.shards = append(w.shards, shard.Name)
@@ -363,8 +363,8 @@ func (w *world) compare(t testing.TB, c *weaviate.Conn, b *bucket.Bucket, id str
 	return r
 }
 
-// part reads the node's part of a backup.
-func part(t testing.TB, b *bucket.Bucket, id string) backup.NodeDescriptor {
+// part reads a node's part of a backup.
+func part(t testing.TB, b *bucket.Bucket, id, node string) backup.NodeDescriptor {
 	t.Helper()
 	d, err := backup.ReadNodeDescriptor(t.Context(), b, id, node)
 	check(t, err)
