@@ -48,7 +48,7 @@ var (
 		Why: "A rule that expires current objects deletes backups, or tears them when it selects by size; a rule that moves them to GLACIER or DEEP_ARCHIVE makes a restore wait for a thaw of hours to days. An incremental backup is lost with its base.",
 		How: "No enabled rule that selects backup objects expires them, or moves them to GLACIER or DEEP_ARCHIVE, before they are as old as policy.retention asks (30 days by default), or on a fixed date (after which S3 goes on applying the rule to every new object). GLACIER_IR, the infrequent-access classes and " +
 			"INTELLIGENT_TIERING are read at once (optional archive tiers of the last are not looked at). Ages are judged; which later backup still needs a base is looked at by s3-lifecycle-bases.",
-		Remediation: `aws s3api get-bucket-lifecycle-configuration --bucket BUCKET > lifecycle.json; "${EDITOR:-vi}" lifecycle.json && ` +
+		Remediation: `aws s3api get-bucket-lifecycle-configuration --bucket BUCKET --query '{Rules:Rules}' > lifecycle.json; "${EDITOR:-vi}" lifecycle.json && ` +
 			`aws s3api put-bucket-lifecycle-configuration --bucket BUCKET --lifecycle-configuration file://lifecycle.json`,
 		Reference: lifecycleReference + "intro-lifecycle-rules.html",
 		Actions:   []string{"s3:GetLifecycleConfiguration"},

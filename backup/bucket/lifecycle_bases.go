@@ -19,7 +19,7 @@ var (
 		How: "When an enabled rule takes backups away or freezes them, every object of every backup is listed, and the rules are evaluated for each: an incremental backup that can be restored from for less than the retention that is asked for (policy.retention), counted " +
 			"from its capture point, because a base goes before it, fails; so does one whose base is gone already. All objects of a base count, because the listing does not tell which are borrowed. " +
 			"That needs s3:GetObject for the descriptors; an auditor who may read no object learns that this is unknown.",
-		Remediation: `aws s3api get-bucket-lifecycle-configuration --bucket BUCKET > lifecycle.json; "${EDITOR:-vi}" lifecycle.json && ` +
+		Remediation: `aws s3api get-bucket-lifecycle-configuration --bucket BUCKET --query '{Rules:Rules}' > lifecycle.json; "${EDITOR:-vi}" lifecycle.json && ` +
 			`aws s3api put-bucket-lifecycle-configuration --bucket BUCKET --lifecycle-configuration file://lifecycle.json # expire after the retention and the length of a chain together`,
 		Reference: lifecycleReference + "intro-lifecycle-rules.html",
 		Actions:   []string{"s3:GetLifecycleConfiguration", "s3:ListBucket"},
@@ -29,7 +29,7 @@ var (
 		Why: "Objects in GLACIER and DEEP_ARCHIVE have to be thawed before a restore can begin. A standard retrieval takes up to 5 and up to 12 hours, a bulk one up to 12 and 48: mostly longer than the objective for the whole recovery.",
 		How: "The time of a standard retrieval from each class that an enabled rule moves backups to is added to the recovery time of the last drill that measured one, and the sum held against objectives.rto. " +
 			"Without an objective, or a rule that moves backups to such a class, there is nothing to hold.",
-		Remediation: `aws s3api get-bucket-lifecycle-configuration --bucket BUCKET > lifecycle.json; "${EDITOR:-vi}" lifecycle.json && ` +
+		Remediation: `aws s3api get-bucket-lifecycle-configuration --bucket BUCKET --query '{Rules:Rules}' > lifecycle.json; "${EDITOR:-vi}" lifecycle.json && ` +
 			`aws s3api put-bucket-lifecycle-configuration --bucket BUCKET --lifecycle-configuration file://lifecycle.json # GLACIER_IR is read at once`,
 		Reference: lifecycleReference + "restoring-objects-retrieval-options.html",
 		Actions:   []string{"s3:GetLifecycleConfiguration"},

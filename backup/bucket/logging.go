@@ -9,11 +9,11 @@ import (
 var accessLogging = Check{
 	ID: "s3-access-logging", Title: "Server access logging is on", Severity: Low,
 	Why:         "After an incident the log tells who read or deleted which backup.",
-	How:         "The bucket has a logging target. CloudTrail data events can do the same and are not looked at.",
-	Remediation: `aws s3api put-bucket-logging --bucket BUCKET --bucket-logging-status '{"LoggingEnabled":{"TargetBucket":"LOG-TARGET","TargetPrefix":"BUCKET/"}}' # LOG-TARGET: another bucket, for logs`,
+	How:         "The bucket has a logging target. Whether the logs arrive there is not looked at. Data events of CloudTrail tell the same: cloudtrail-data-events.",
+	Remediation: `aws s3api put-bucket-logging --bucket BUCKET --bucket-logging-status '{"LoggingEnabled":{"TargetBucket":"LOG-TARGET","TargetPrefix":"BUCKET/"}}' # LOG-TARGET: another bucket of the Region, whose policy lets logging.s3.amazonaws.com write`,
 	Terraform: `resource "aws_s3_bucket_logging" "backups" {
   bucket        = "BUCKET"
-  target_bucket = "LOG-TARGET" # another bucket, for logs
+  target_bucket = "LOG-TARGET" # another bucket of the Region, whose policy lets logging.s3.amazonaws.com write
   target_prefix = "BUCKET/"
 }`,
 	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html",

@@ -15,7 +15,7 @@ var objectEncryption = Check{
 	Why: "The default encryption is for new objects: what was written before it stays as it was, in clear or under a key that may be gone, and is restored from all the same.",
 	How: "HeadObject on every object below the path (of more than 50,000 a sample, and the detail says so): its encryption is no weaker than the default, by the same key, and by no key that only the writer has (SSE-C). " +
 		"Another key than the default is looked up in KMS: when it cannot decrypt, or will not for as long as a backup must stay readable, the finding is critical. The auditor of deploy/iam may not look at objects, so there it is unknown; each drill looks.",
-	Remediation: `aws s3api copy-object --bucket BUCKET --key OBJECT --copy-source BUCKET/OBJECT # of each such OBJECT up to 5 GiB: it is encrypted as the bucket does by default. Or make a new backup, and let the old one go`,
+	Remediation: `aws s3api copy-object --bucket BUCKET --key OBJECT --copy-source BUCKET/OBJECT # of each such OBJECT up to 5 GiB: the copy is encrypted as the bucket does by default, and in the class STANDARD. On a versioned bucket the old version stays until it expires. Or make a new backup, and let the old one go`,
 	Reference:   "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html",
 	Actions:     []string{"s3:GetEncryptionConfiguration", "s3:GetObject", "s3:ListBucket", "kms:DescribeKey"},
 }

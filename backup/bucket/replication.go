@@ -14,12 +14,14 @@ import (
 var (
 	replicationRules = Check{
 		ID: "s3-replication", Title: "Backups are replicated to another bucket", Severity: Low,
-		Why:         "Whoever owns the one bucket, and whatever befalls its region, has all the backups there are.",
-		How:         "An enabled replication rule selects all that is below the path, by its prefix alone: Weaviate sets no tags. The detail tells where to, and whether deletions go along.",
-		Remediation: `aws s3api put-bucket-replication --bucket BUCKET --replication-configuration file://replication.json # needs versioning on both sides, a destination bucket and a role for S3`,
-		Terraform: `resource "aws_s3_bucket_replication_configuration" "backups" { # needs versioning on both sides
+		Why: "Whoever owns the one bucket, and whatever befalls its region, has all the backups there are.",
+		How: "An enabled replication rule selects all that is below the path, by its prefix alone: Weaviate sets no tags. The detail tells where to, and whether deletions go along. That the replica is in another Region, or account, is not looked at.",
+		Remediation: `aws s3api put-bucket-replication --bucket BUCKET --replication-configuration '{"Role":"ROLE-ARN","Rules":[{"ID":"backups","Status":"Enabled","Priority":1,"Filter":{"Prefix":""},"DeleteMarkerReplication":{"Status":"Disabled"},` +
+			`"Destination":{"Bucket":"arn:aws:s3:::REPLICA"}}]}' # ROLE-ARN: a role that S3 takes, and that may read here and write to REPLICA; needs versioning on both sides. ` +
+			`Objects under SSE-KMS are replicated only with SourceSelectionCriteria.SseKmsEncryptedObjects and a key for the replica (Destination.EncryptionConfiguration)`,
+		Terraform: `resource "aws_s3_bucket_replication_configuration" "backups" { # needs versioning on both sides, and under SSE-KMS source_selection_criteria and encryption_configuration
   bucket = "BUCKET"
-  role   = "ROLE-ARN" # which S3 takes, and may write to the replica
+  role   = "ROLE-ARN" # which S3 takes, and may read here and write to the replica
   rule {
     id     = "backups"
     status = "Enabled"

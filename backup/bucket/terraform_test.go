@@ -1,7 +1,10 @@
 package bucket_test
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -28,6 +31,46 @@ func TestTerraform(t *testing.T) {
 		if out, err := read.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", c.ID, err, out)
 		}
+	}
+}
+
+// The provider of AWS itself knows each resource, argument and block.
+func TestTerraformValidates(t *testing.T) {
+	bin, err := exec.LookPath("terraform")
+	if err != nil {
+		t.Skip("terraform is not on this machine: whether the provider of AWS knows the snippets is not looked at")
+	}
+	dir := t.TempDir()
+	run := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), bin, append(args, "-no-color")...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	write := func(path, text string) {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, path), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all strings.Builder
+	for _, c := range bucket.Checks() {
+		if c.Terraform != "" {
+			write(filepath.Join(c.ID, "main.tf"), filled.Replace(c.Terraform))
+			fmt.Fprintf(&all, "module %q {\n  source = \"./%s\"\n}\n", c.ID, c.ID)
+		}
+	}
+	write("main.tf", all.String())
+	if out, err := run("init", "-backend=false"); err != nil {
+		if strings.Contains(out, "Failed to query available provider packages") {
+			t.Skip("the provider of AWS cannot be had here, so what it would say of the snippets is not known")
+		}
+		t.Fatalf("terraform init: %v\n%s", err, out)
+	}
+	if out, err := run("validate"); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

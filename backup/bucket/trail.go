@@ -10,14 +10,43 @@ import (
 	trailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 )
 
+const dataEventsTerraform = `resource "aws_cloudtrail" "account" { # one for an account: where there is one, add the selectors to it
+  name                       = "account"
+  s3_bucket_name             = "LOG-TARGET"
+  is_multi_region_trail      = true
+  enable_log_file_validation = true
+  advanced_event_selector {
+    name = "management"
+    field_selector {
+      field  = "eventCategory"
+      equals = ["Management"]
+    }
+  }
+  advanced_event_selector {
+    name = "backups"
+    field_selector {
+      field  = "eventCategory"
+      equals = ["Data"]
+    }
+    field_selector {
+      field  = "resources.type"
+      equals = ["AWS::S3::Object"]
+    }
+    field_selector {
+      field       = "resources.ARN"
+      starts_with = ["arn:aws:s3:::BUCKET/"]
+    }
+  }
+}`
+
 var (
 	accountTrail = Check{
 		ID: "cloudtrail", Title: "CloudTrail logs the account, in all regions, with validation", Severity: Medium,
 		Why: "Without a trail nobody can tell who switched off versioning, changed the bucket's policy, or scheduled the deletion of a key; and a log that can be changed unseen proves nothing.",
-		How: "One trail logs (GetTrailStatus: IsLogging, and no error of delivery), is of all regions, and has log file validation (DescribeTrails). Trails of the organization count, when they may be seen.",
-		Remediation: `aws cloudtrail create-trail --name account --s3-bucket-name LOG-BUCKET --is-multi-region-trail --enable-log-file-validation && aws cloudtrail start-logging --name account ` +
-			`# LOG-BUCKET: one of its own, whose policy lets CloudTrail write; for a trail that is there: aws cloudtrail update-trail`,
-		Terraform: "resource \"aws_cloudtrail\" \"account\" {\n  name                       = \"account\"\n  s3_bucket_name             = \"LOG-BUCKET\"\n  is_multi_region_trail      = true\n  enable_log_file_validation = true\n}",
+		How: "One trail logs (GetTrailStatus: IsLogging, and no error of delivery), is of all regions, and has log file validation (DescribeTrails). Trails of the organization count, when they may be seen. That a trail logs management events, as it does unless its selectors leave them out, is not looked at.",
+		Remediation: `aws cloudtrail create-trail --name account --s3-bucket-name LOG-TARGET --is-multi-region-trail --enable-log-file-validation && aws cloudtrail start-logging --name account ` +
+			`# LOG-TARGET: a bucket of its own, whose policy lets cloudtrail.amazonaws.com write; a trail that is there takes the same options: aws cloudtrail update-trail`,
+		Terraform: "resource \"aws_cloudtrail\" \"account\" {\n  name                       = \"account\"\n  s3_bucket_name             = \"LOG-TARGET\"\n  is_multi_region_trail      = true\n  enable_log_file_validation = true\n}",
 		Reference: "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/best-practices-security.html",
 		Actions:   []string{"cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"},
 	}
@@ -25,8 +54,10 @@ var (
 		ID: "cloudtrail-data-events", Title: "CloudTrail logs who reads and writes backups", Severity: Low,
 		Why: "A trail logs no access to objects by itself: without data events nobody can tell who read a backup, or overwrote one.",
 		How: "The event selectors of trails that log cover reads and writes of all objects below the path, in the classic or the advanced form (GetEventSelectors). What a further field narrows is not counted. Server access logs are s3-access-logging.",
-		Remediation: `aws cloudtrail put-event-selectors --trail-name TRAIL --advanced-event-selectors '[{"Name":"backups","FieldSelectors":[{"Field":"eventCategory","Equals":["Data"]},` +
-			`{"Field":"resources.type","Equals":["AWS::S3::Object"]},{"Field":"resources.ARN","StartsWith":["arn:aws:s3:::BUCKET/"]}]}]' # replaces all selectors of the trail: get-event-selectors tells them; each event is paid for`,
+		Remediation: `aws cloudtrail put-event-selectors --trail-name TRAIL --advanced-event-selectors '[{"Name":"management","FieldSelectors":[{"Field":"eventCategory","Equals":["Management"]}]},` +
+			`{"Name":"backups","FieldSelectors":[{"Field":"eventCategory","Equals":["Data"]},` +
+			`{"Field":"resources.type","Equals":["AWS::S3::Object"]},{"Field":"resources.ARN","StartsWith":["arn:aws:s3:::BUCKET/"]}]}]' # replaces all selectors of the trail: where get-event-selectors gives others, add them; each data event is paid for`,
+		Terraform: dataEventsTerraform,
 		Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-cloudtrail-logging-for-s3.html",
 		Actions:   []string{"cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"},
 	}

@@ -19,7 +19,7 @@ var (
 		Why: "The source's volumes hold what the backups hold: encrypting the one and not the other protects neither. Snapshots of a volume in clear are in clear as well.",
 		How: "EC2 says of each volume that it is encrypted (DescribeVolumes). The volumes are those of source.volumes, or else those that the claims of the StatefulSet under sandbox.kubernetes.twin are bound to. " +
 			"Without either it is unknown, and not applicable where the backups are not in AWS, or no volume is one of EBS.",
-		Remediation: `aws ec2 enable-ebs-encryption-by-default # for new volumes; one that is there is replaced by a copy of its snapshot: aws ec2 copy-snapshot --encrypted, aws ec2 create-volume`,
+		Remediation: `aws ec2 enable-ebs-encryption-by-default # for new volumes of the Region; one that is there is replaced by one of an encrypted copy of its snapshot: aws ec2 create-snapshot, aws ec2 copy-snapshot --encrypted, aws ec2 create-volume`,
 		Terraform:   "resource \"aws_ebs_encryption_by_default\" \"this\" {\n  enabled = true\n}",
 		Reference:   "https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html",
 		Actions:     []string{"ec2:DescribeVolumes"},
