@@ -47,7 +47,7 @@ var (
 		ID: "s3-key-state", Title: "The key of the bucket can decrypt, and will", Severity: Critical,
 		Why:         "Without its key a backup is noise: a key that is disabled stops every restore, and one that is deleted ends them for good, as does imported material that expires.",
 		How:         "KMS says that the key of the default encryption is Enabled. Imported material must not expire within the time that a backup must stay readable; the detail tells its date. Keys that the objects carry are looked at by s3-object-encryption.",
-		Remediation: `aws kms enable-key --key-id KEY-ARN # KEY-ARN: the key that get-bucket-encryption names. One whose deletion is scheduled: aws kms cancel-key-deletion first; one whose material has expired: aws kms import-key-material instead`,
+		Remediation: `aws kms describe-key --key-id KEY-ARN # KEY-ARN: the key that get-bucket-encryption names. One that is disabled: aws kms enable-key; whose deletion is scheduled: aws kms cancel-key-deletion, then enable-key; whose material has expired: aws kms import-key-material`,
 		Reference:   "https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html",
 		Actions:     []string{"s3:GetEncryptionConfiguration", "kms:DescribeKey"},
 	}
