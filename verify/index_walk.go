@@ -31,6 +31,10 @@ func (c *comparison) lookAtIndexes(ctx context.Context, parts []*part) error {
 		if err != nil {
 			return &sideError{"restored", err}
 		}
+		holders, err := replicasOf(ctx, c.restored)
+		if err != nil {
+			return &sideError{"restored", err}
+		}
 		for _, collection := range collections {
 			var mine []*part
 			for _, p := range parts {
@@ -43,6 +47,9 @@ func (c *comparison) lookAtIndexes(ctx context.Context, parts []*part) error {
 			}
 			c.Log.Info("looking at the indexes", "collection", collection.Name)
 			if err := x.look(ctx, collection, mine); err != nil {
+				return err
+			}
+			if err := x.lookAtCopies(ctx, collection, mine, holders); err != nil {
 				return err
 			}
 		}
