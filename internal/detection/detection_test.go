@@ -33,7 +33,7 @@ const none = "-"
 func TestDetection(t *testing.T) {
 	w := newWorld(t)
 	found := make([][]row, len(damages))
-	var everywhere, folder, answered []row
+	var everywhere, folder, answered, copied []row
 	t.Run("damages", func(t *testing.T) {
 		t.Run("none", func(t *testing.T) {
 			t.Parallel()
@@ -51,6 +51,10 @@ func TestDetection(t *testing.T) {
 			t.Parallel()
 			answered = w.changed(t)
 		})
+		t.Run("copies", func(t *testing.T) {
+			t.Parallel()
+			copied = newTrio(t).copies(t)
+		})
 		for i, d := range damages {
 			t.Run(d.name, func(t *testing.T) {
 				t.Parallel()
@@ -58,11 +62,11 @@ func TestDetection(t *testing.T) {
 			})
 		}
 	})
-	if t.Failed() || everywhere == nil || folder == nil || answered == nil || slices.ContainsFunc(found, func(rows []row) bool { return rows == nil }) {
+	if t.Failed() || everywhere == nil || folder == nil || answered == nil || copied == nil || slices.ContainsFunc(found, func(rows []row) bool { return rows == nil }) {
 		return // the page is about all of it
 	}
 	rows := slices.Concat(found...)
-	holds(t, "detection.md", document(slices.Concat(everywhere, rows, answered, folder)))
+	holds(t, "detection.md", document(slices.Concat(everywhere, rows, answered, folder, copied)))
 }
 
 // passes requires that what is undamaged is found to be so, in the way in which damage is looked for.

@@ -61,6 +61,8 @@ How to read a line:
   on objects, or a kind of problem), the exit status, and the reason, shortened. 1 is a failure of the data, 5 a refusal to begin, 6 inconclusive: none of them is a pass.
 - What single objects suffered by the API of a restored Weaviate is looked at by the comparison alone, since there is no backup to drill. `+"`weaviate-drill selftest`"+` does such damage, and more of the kind,
   to a restored copy of your own data.
+- **One of three** copies or nodes: a backup of three nodes that all hold the same, but for one collection with a single copy. The usual check reads through the first node, whose own copies are whole, as
+  any client does whose node is. One drill sees all damages of copies at once, each in a tenant of its own, and the line has what it says of that one.
 - **comparison alone** is the verdict of `+"`weaviate-drill verify`"+` on what Weaviate restored, for damage that a drill finds in the bucket and does not restore: what would be left if the checks of
   the bucket were skipped. "passed" means that the damage did not reach what is compared.
 
@@ -91,8 +93,7 @@ What is noticed only with luck, and so is not in the table:
   that lacks half of its entries passes about once in eight times. One that is gone as a whole is in the table.
 - Bits of a chunk that is not compressed where they reach neither an object nor an answer of an index, such as a Bloom filter's, when nothing was recorded when the backup was made. With the record of the
   ` + "`run`" + ` that made it, or of ` + "`backup create`" + `, any is noticed.
-
-One copy of several that lost its data is not here but in ` + "`verify TestCopies`" + `.
+- That an index of a copy is damaged, where the nodes of the restored side cannot be reached by themselves (` + "`sandbox.external_nodes`" + `): the outcome is then inconclusive, since their copies were not compared.
 `
 
 func count(rows []row, is func(row) bool) (n int) {

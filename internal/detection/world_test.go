@@ -315,7 +315,7 @@ func (w *world) naive(t testing.TB, c *weaviate.Conn) string {
 		want, err := w.conn.Object(t.Context(), p.collection, p.tenant, id(p.collection, i))
 		check(t, err)
 		got, err := c.Object(t.Context(), p.collection, p.tenant, want.ID)
-		if err != nil || !slices.EqualFunc(want.Vectors, got.Vectors, func(a, b weaviate.Vector) bool { return a.Name == b.Name && bytes.Equal(a.Bytes, b.Bytes) }) {
+		if err != nil || !slices.EqualFunc(want.Vectors, got.Vectors, sameVector) {
 			differ++
 		}
 	}
@@ -324,6 +324,8 @@ func (w *world) naive(t testing.TB, c *weaviate.Conn) string {
 	}
 	return "nothing"
 }
+
+func sameVector(a, b weaviate.Vector) bool { return a.Name == b.Name && bytes.Equal(a.Bytes, b.Bytes) }
 
 // drill performs a whole drill of a backup, as a user does; more are further sections of the configuration. before, when not nil, is the backup as it was recorded when it was made.
 func (w *world) drill(t testing.TB, b *bucket.Bucket, id string, before *backup.Catalogue, more ...string) *evidence.Record {
@@ -354,11 +356,11 @@ verify: {level: index}
 }
 
 // compare is the command verify: what the comparison alone says of a restored Weaviate.
-func (w *world) compare(t testing.TB, c *weaviate.Conn, b *bucket.Bucket, id string) *verify.Result {
+func (w *world) compare(t testing.TB, c *weaviate.Conn, b *bucket.Bucket, id string, nodes ...verify.Node) *verify.Result {
 	t.Helper()
 	d, err := backup.ReadDescriptor(t.Context(), b, id)
 	check(t, err)
-	r, err := verify.Compare(t.Context(), w.conn, c, verify.Options{Level: verify.LevelIndex, CapturePoint: d.StartedAt, Included: d.Collections()})
+	r, err := verify.Compare(t.Context(), w.conn, c, verify.Options{Level: verify.LevelIndex, CapturePoint: d.StartedAt, Included: d.Collections(), Nodes: nodes})
 	check(t, err)
 	return r
 }
