@@ -1,9 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
@@ -13,10 +13,10 @@ import (
 // auditFormats are those of an audit by itself. A new one is one line here.
 var auditFormats = []format{
 	{"table", func(w io.Writer, r *evidence.Record, o Options) error {
-		return writeTerminal(w, auditDocument(r.Posture), o)
+		return writeTerminal(w, auditDocument(r), o)
 	}},
 	{"markdown", func(w io.Writer, r *evidence.Record, _ Options) error {
-		return writeMarkdown(w, auditDocument(r.Posture))
+		return writeMarkdown(w, auditDocument(r))
 	}},
 	{"json", func(w io.Writer, r *evidence.Record, _ Options) error { return writeJSON(w, r.Posture) }},
 	{"sarif", func(w io.Writer, r *evidence.Record, _ Options) error { return writeSARIF(w, r) }},
@@ -37,33 +37,114 @@ func Audit(w io.Writer, format string, r *evidence.Record, o Options) error {
 // worstFirst are the severities in the order in which an audit is read.
 var worstFirst = []bucket.Severity{bucket.Critical, bucket.High, bucket.Medium, bucket.Low}
 
-// auditDocument groups the findings by severity, and lists in each group what does not pass first.
-func auditDocument(findings []bucket.Finding) document {
-	if len(findings) == 0 {
-		return document{postureSection(nil, true)}
+// auditDocument groups by severity what somebody has to look at, and says how to mend it. What is well, and what there is nothing to say of, comes last and does not drown it.
+func auditDocument(r *evidence.Record) document {
+	if len(r.Posture) == 0 {
+		return document{postureSection(r)}
 	}
-	d := document{{title: "Bucket posture", lines: []string{findingCounts(findings) + "."}}}
-	mend := section{title: "Remediation", table: table{columns: []column{{name: "check"}, {name: "command"}}}}
+	d := document{auditHead(r)}
+	var failed, passed, moot []bucket.Finding
 	for _, severity := range worstFirst {
-		group := byStatus(slices.DeleteFunc(slices.Clone(findings), func(f bucket.Finding) bool { return f.Severity != severity }))
-		if len(group) == 0 {
-			continue
-		}
-		s := section{title: strings.ToUpper(string(severity[:1])) + string(severity[1:]), tone: statusTone(group[0].Status)}
+		s := section{title: strings.ToUpper(string(severity[:1])) + string(severity[1:])}
 		s.table.columns = []column{{name: "status"}, {name: "check"}, {name: "finding"}}
-		for _, f := range group {
-			s.table.rows = append(s.table.rows, []cell{toned(string(f.Status), statusTone(f.Status)), code(f.Check), text(findingDetail(f))})
-			if f.Status == bucket.Fail && f.Remediation != "" {
-				mend.table.rows = append(mend.table.rows, []cell{code(f.Check), code(f.Remediation)})
+		for _, f := range byStatus(r.Posture) {
+			switch {
+			case f.Severity != severity:
+				continue
+			case f.Status == bucket.Pass:
+				passed = append(passed, f)
+				continue
+			case f.Status == bucket.NotApplicable:
+				moot = append(moot, f)
+				continue
+			case f.Status == bucket.Fail:
+				failed = append(failed, f)
 			}
+			if len(s.table.rows) == 0 {
+				s.tone = statusTone(f.Status)
+			}
+			s.table.rows = append(s.table.rows, []cell{toned(string(f.Status), statusTone(f.Status)), code(f.Check), text(findingDetail(f))})
 		}
-		d = append(d, s)
+		if len(s.table.rows) > 0 {
+			d = append(d, s)
+		}
 	}
-	if len(mend.table.rows) > 0 {
-		mend.more = []string{"weaviate-drill audit --explain CHECK says why each matters, and how to mend it in Terraform."}
-		d = append(d, mend)
+	for _, s := range []section{remediation(failed), quietSection("Passed", passed), quietSection("Not applicable", moot)} {
+		if s.title != "" {
+			d = append(d, s)
+		}
 	}
 	return d
+}
+
+// auditHead says what was audited, when, and what of it the policy does not allow.
+func auditHead(r *evidence.Record) section {
+	line, allowed := policyLine(r, r.Posture)
+	where := join(r.Bucket.Region, r.Bucket.Endpoint, at(r.Began))
+	s := section{title: "Audit of " + address(r.Bucket), tone: good, lines: []string{where, findingCounts(r.Posture) + ".", line}}
+	if !allowed {
+		s.tone = bad
+	}
+	return s
+}
+
+// policyLine names the findings that the policy does not allow, and says whether there is none.
+func policyLine(r *evidence.Record, findings []bucket.Finding) (line string, allowed bool) {
+	failOn := cmp.Or(r.FailOn, bucket.High)
+	violations := bucket.Violations(byStatus(findings), failOn)
+	if len(violations) == 0 {
+		return fmt.Sprintf("The policy (fail_on: %s) allows it.", failOn), true
+	}
+	var ids []string
+	for _, f := range violations {
+		ids = append(ids, f.Check)
+	}
+	return fmt.Sprintf("The policy (fail_on: %s) does not allow: %s.", failOn, strings.Join(ids, ", ")), false
+}
+
+// remediation has each command once, on a line of its own that can be copied, below the checks that it mends.
+func remediation(failed []bucket.Finding) section {
+	s := section{title: "Remediation", more: []string{"weaviate-drill audit --explain CHECK says why each matters, and how to mend it in Terraform."}}
+	var commands []string
+	mends := map[string][]string{}
+	for _, f := range failed {
+		if f.Remediation == "" {
+			continue
+		}
+		if mends[f.Remediation] == nil {
+			commands = append(commands, f.Remediation)
+		}
+		mends[f.Remediation] = append(mends[f.Remediation], f.Check)
+	}
+	if len(commands) == 0 {
+		return section{}
+	}
+	for i, c := range commands {
+		commands[i] = "# " + strings.Join(mends[c], ", ") + "\n" + c
+	}
+	s.block = strings.Join(commands, "\n")
+	return s
+}
+
+// quietSection has a row for all checks of which the same is to be said.
+func quietSection(title string, findings []bucket.Finding) section {
+	if len(findings) == 0 {
+		return section{}
+	}
+	s := section{title: title}
+	s.table.columns = []column{{name: "check"}, {name: "finding"}}
+	var details []string
+	checks := map[string][]string{}
+	for _, f := range findings {
+		if checks[f.Detail] == nil {
+			details = append(details, f.Detail)
+		}
+		checks[f.Detail] = append(checks[f.Detail], f.Check)
+	}
+	for _, detail := range details {
+		s.table.rows = append(s.table.rows, []cell{code(strings.Join(checks[detail], ", ")), text(detail)})
+	}
+	return s
 }
 
 // findingDetail is what was found, and who answers for it where somebody does.

@@ -180,7 +180,10 @@ func TestOCSF(t *testing.T) {
 	}
 	whole := audit(t, "ocsf", r)
 	whole = strings.TrimSuffix(strings.TrimPrefix(whole[:strings.Index(whole, "\n  },")], "[\n"), ",") + "}"
-	for old, bad := range map[string]string{`"class_uid": 2003`: `"class_uid": 2002`, `"severity_id": 1`: `"severity_id": 9`, `"activity_id"`: `"activity"`} {
+	for old, bad := range map[string]string{
+		`"class_uid": 2003`: `"class_uid": 2002`, `"severity_id": 1`: `"severity_id": 9`, `"activity_id"`: `"activity"`, `"time": `: `"time": -`, `"status_details": [`: `"status_details": ["", `,
+		`"control": "`: `"unknown": "", "control": "`, `"resources": [`: `"unknown": [], "resources": [`, `"uid": "s3:`: `"unknown": "", "uid": "s3:`, `"vendor_name"`: `"vendor"`, `"data": {`: `"unknown": {`,
+	} {
 		if !strings.Contains(whole, old) || valid(t, ocsfFile, strings.Replace(whole, old, bad, 1)) == nil {
 			t.Errorf("%s passes for %s", bad, old)
 		}
@@ -201,35 +204,71 @@ func TestAuditJUnit(t *testing.T) {
 	}
 }
 
-// The table is read from the top: the worst severity first, and in it what fails.
+// The table is read from the top: what the policy does not allow, then the worst severity first with what fails first in it, then how to mend it. What passes comes last.
 func TestAuditIsGrouped(t *testing.T) {
 	r := everyStatus()
+	titles := []string{"Audit of s3://backups/prod", "Critical", "High", "Medium", "Low", "Remediation", "Passed", "Not applicable"}
 	for _, format := range []string{"table", "markdown"} {
 		got := audit(t, format, r)
 		var at []int
-		for _, severity := range []string{"Critical", "High", "Medium", "Low"} {
-			at = append(at, strings.Index(got, severity+"\n"))
+		for _, title := range titles {
+			at = append(at, strings.Index(got, title+"\n"))
 		}
 		if !slices.IsSorted(at) || at[0] < 0 {
-			t.Errorf("%s: severities at %v:\n%s", format, at, got)
+			t.Errorf("%s: sections at %v:\n%s", format, at, got)
 		}
 	}
-	for _, s := range auditDocument(r.Posture)[1:] {
+	rows := map[string]int{}
+	for _, s := range auditDocument(r)[1:5] {
 		last := -1
 		for _, row := range s.table.rows {
-			if s.title == "Remediation" {
-				continue
-			}
-			i := slices.IndexFunc(statuses, func(known struct {
-				status bucket.Status
-				tone   tone
-			}) bool {
-				return string(known.status) == row[0].text
-			})
-			if i < last || i < 0 {
+			i := slices.IndexFunc(statuses, func(known statusLook) bool { return string(known.status) == row[0].text })
+			if i < last || i < 0 || row[0].text == string(bucket.Pass) || row[0].text == string(bucket.NotApplicable) {
 				t.Errorf("%s: %s is not where it belongs", s.title, row[0].text)
 			}
 			last = i
+			rows[row[0].text]++
+		}
+	}
+	for _, status := range []bucket.Status{bucket.Fail, bucket.Unknown, bucket.NotSupported, bucket.Waived} {
+		if n := len(slices.DeleteFunc(slices.Clone(r.Posture), func(f bucket.Finding) bool { return f.Status != status })); rows[string(status)] != n {
+			t.Errorf("%d rows with %s of %d findings", rows[string(status)], status, n)
+		}
+	}
+}
+
+// An audit in which all is well shows what passed, and nothing to do.
+func TestAuditThatPasses(t *testing.T) {
+	r := everyStatus()
+	for i := range r.Posture {
+		r.Posture[i] = bucket.Finding{Check: r.Posture[i].Check, Severity: r.Posture[i].Severity, Status: bucket.Pass, Detail: fmt.Sprintf("finding %d", i)}
+	}
+	d := auditDocument(r)
+	if len(d) != 2 || d[0].tone != good || d[1].title != "Passed" || len(d[1].table.rows) != len(r.Posture) || !strings.Contains(strings.Join(d[0].lines, " "), "The policy (fail_on: high) allows it.") {
+		t.Errorf("%+v", d)
+	}
+	r.Posture[3].Status = bucket.Unknown
+	r.Posture[3].Severity = bucket.Critical
+	if d := auditDocument(r); d[0].tone != bad || !strings.Contains(strings.Join(d[0].lines, " "), "does not allow: "+r.Posture[3].Check) {
+		t.Errorf("%+v", d[0])
+	}
+}
+
+// A command is copied as it is: never broken by the width of a terminal, and once for all that it mends.
+func TestRemediationCanBeCopied(t *testing.T) {
+	command := "aws s3api put-bucket-x --bucket backups --configuration '" + strings.Repeat(`{"Rules": []}`, 30) + "' # ```"
+	r := everyStatus()
+	r.Posture = []bucket.Finding{
+		{Check: "s3-lifecycle", Severity: bucket.Medium, Status: bucket.Fail, Detail: "none", Remediation: command},
+		{Check: "s3-lifecycle-multipart", Severity: bucket.Low, Status: bucket.Fail, Detail: "none either", Remediation: command},
+		{Check: "s3-acl", Severity: bucket.Low, Status: bucket.Pass, Detail: "none", Remediation: "what is not to be mended"},
+	}
+	for format, want := range map[string]string{
+		"table":    "\n  # s3-lifecycle, s3-lifecycle-multipart\n  " + command + "\n",
+		"markdown": "\n````\n# s3-lifecycle, s3-lifecycle-multipart\n" + command + "\n````\n",
+	} {
+		if got := audit(t, format, r); strings.Count(got, want) != 1 || strings.Count(got, "put-bucket-x") != 1 || strings.Contains(got, "not to be mended") {
+			t.Errorf("%s:\n%s", format, got)
 		}
 	}
 }

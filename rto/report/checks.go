@@ -21,12 +21,14 @@ func blocking(r *evidence.Record, f bucket.Finding) bool {
 	return len(bucket.Violations([]bucket.Finding{f}, cmp.Or(r.FailOn, bucket.High))) > 0
 }
 
-var statuses = []struct {
+type statusLook struct {
 	status bucket.Status
 	tone   tone
-}{{bucket.Fail, bad}, {bucket.Unknown, warn}, {bucket.NotSupported, warn}, {bucket.Waived, warn}, {bucket.NotApplicable, plain}, {bucket.Pass, good}}
+}
 
-// findingCounts sums up an audit: "13 checks: 2 fail, 1 unknown, 10 pass".
+var statuses = []statusLook{{bucket.Fail, bad}, {bucket.Unknown, warn}, {bucket.NotSupported, warn}, {bucket.Waived, warn}, {bucket.NotApplicable, plain}, {bucket.Pass, good}}
+
+// findingCounts sums up an audit: "38 checks: 2 fail, 1 unknown, 35 pass".
 func findingCounts(findings []bucket.Finding) string {
 	var parts []string
 	for _, s := range statuses {
@@ -43,16 +45,14 @@ func findingCounts(findings []bucket.Finding) string {
 	return number(len(findings), "check") + ": " + strings.Join(parts, ", ")
 }
 
-// byStatus lists findings by status, what does not pass first.
-func byStatus(findings []bucket.Finding) (list []bucket.Finding) {
-	for _, s := range statuses {
-		for _, f := range findings {
-			if f.Status == s.status {
-				list = append(list, f)
-			}
-		}
+// byStatus lists findings by status, what does not pass first, and those of a status by severity, the worst first.
+func byStatus(findings []bucket.Finding) []bucket.Finding {
+	rank := func(f bucket.Finding) int {
+		return slices.IndexFunc(statuses, func(s statusLook) bool { return s.status == f.Status })
 	}
-	return list
+	return slices.SortedStableFunc(slices.Values(findings), func(a, b bucket.Finding) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(slices.Index(worstFirst, a.Severity), slices.Index(worstFirst, b.Severity)))
+	})
 }
 
 func statusTone(s bucket.Status) tone {
@@ -64,30 +64,30 @@ func statusTone(s bucket.Status) tone {
 	return warn
 }
 
-func postureSection(findings []bucket.Finding, whole bool) section {
-	if len(findings) == 0 {
+func postureSection(r *evidence.Record) section {
+	if len(r.Posture) == 0 {
 		return section{title: "Bucket posture", lines: []string{"The bucket was not audited."}}
 	}
-	return findingsSection("Bucket posture", findings, whole)
+	return findingsSection("Bucket posture", r, r.Posture)
 }
 
 // isolationSection is empty for a sandbox of a kind that cannot try how isolated it is.
-func isolationSection(findings []bucket.Finding) section {
-	if len(findings) == 0 {
+func isolationSection(r *evidence.Record) section {
+	if len(r.Sandbox.Isolation) == 0 {
 		return section{}
 	}
-	return findingsSection("Isolation of the sandbox", findings, false)
+	return findingsSection("Isolation of the sandbox", r, r.Sandbox.Isolation)
 }
 
-// findingsSection leaves out what passes, unless it is to be whole.
-func findingsSection(title string, findings []bucket.Finding, whole bool) section {
-	s := section{title: title, lines: []string{findingCounts(findings) + "."}}
+// findingsSection leaves out what passes and what does not apply, and says whether the policy allows the rest.
+func findingsSection(title string, r *evidence.Record, findings []bucket.Finding) section {
+	line, _ := policyLine(r, findings)
+	s := section{title: title, lines: []string{findingCounts(findings) + ". " + line}}
 	s.table.columns = []column{{name: "status"}, {name: "severity"}, {name: "check"}, {name: "finding"}}
 	for _, f := range byStatus(findings) {
-		if (f.Status == bucket.Pass || f.Status == bucket.NotApplicable) && !whole {
-			continue
+		if f.Status != bucket.Pass && f.Status != bucket.NotApplicable {
+			s.table.rows = append(s.table.rows, []cell{toned(string(f.Status), statusTone(f.Status)), text(string(f.Severity)), code(f.Check), text(findingDetail(f))})
 		}
-		s.table.rows = append(s.table.rows, []cell{toned(string(f.Status), statusTone(f.Status)), text(string(f.Severity)), code(f.Check), text(findingDetail(f))})
 	}
 	return s
 }

@@ -122,10 +122,12 @@ func writeHTML(w io.Writer, r *evidence.Record) error {
 		p.Milestones = milestones(r.Assessment)
 	}
 	if len(r.Posture) > 0 {
-		p.Posture = findingCounts(r.Posture)
+		line, _ := policyLine(r, r.Posture)
+		p.Posture = findingCounts(r.Posture) + ". " + line
 	}
 	if len(r.Sandbox.Isolation) > 0 {
-		p.Isolated, p.Isolation = findingCounts(r.Sandbox.Isolation), byStatus(r.Sandbox.Isolation)
+		line, _ := policyLine(r, r.Sandbox.Isolation)
+		p.Isolated, p.Isolation = findingCounts(r.Sandbox.Isolation)+". "+line, byStatus(r.Sandbox.Isolation)
 	}
 	p.Provision = provisionLine(r.Sandbox.Steps)
 	p.Fidelity = fidelityTable(r.Sandbox.Fidelity)

@@ -27,7 +27,11 @@ func writeMarkdown(w io.Writer, d document) error {
 			b.WriteString("\n")
 		}
 		if s.block != "" {
-			b.WriteString("```\n" + s.block + "\n```\n\n")
+			fence := "```"
+			for strings.Contains(s.block, fence) {
+				fence += "`"
+			}
+			b.WriteString(fence + "\n" + s.block + "\n" + fence + "\n\n")
 		}
 		if len(s.table.rows) > 0 {
 			markdownTable(&b, s.table)

@@ -55,7 +55,7 @@ type (
 		Requirements []string `json:"requirements,omitempty"`
 		StatusID     int      `json:"status_id"`
 		Status       string   `json:"status"`
-		Detail       string   `json:"status_detail"`
+		Details      []string `json:"status_details"` // status_detail is deprecated since 1.4.0
 	}
 	ocsfRemediation struct {
 		Desc       string   `json:"desc"`
@@ -109,7 +109,7 @@ func ocsfOf(r *evidence.Record, on target, f bucket.Finding) ocsfFinding {
 		TypeUID: ocsfClass*100 + ocsfCreate, Type: "Compliance Finding: Create", Time: r.Began.UnixMilli(), SeverityID: severity.id, Severity: severity.word, Message: f.Detail,
 		Metadata:    ocsfMetadata{ocsfVersion, f.Check, ocsfProduct{tool, tool, r.Tool.Version}},
 		FindingInfo: ocsfInfo{UID: f.Check + " " + on.id, Title: f.Title, Created: r.Began.UnixMilli()},
-		Compliance:  ocsfCompliance{Control: f.Check + ": " + f.Title, StatusID: status.id, Status: status.word, Detail: string(f.Status) + ": " + f.Detail},
+		Compliance:  ocsfCompliance{Control: f.Check + ": " + f.Title, StatusID: status.id, Status: status.word, Details: []string{string(f.Status) + ": " + f.Detail}},
 		Resources:   []ocsfResource{{on.id, on.name, on.kind}},
 	}
 	if c, err := bucket.CheckOf(f.Check); err == nil {

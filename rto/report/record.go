@@ -87,8 +87,8 @@ func recordDocument(r *evidence.Record) document {
 	}
 	return append(d,
 		factsSection(r), recoverySection(r), phasesSection(r), impactSection(impactOf(r)), tracerSection(r),
-		postureSection(r.Posture, false), backupCheckSection(r.Catalogue, r.Archive, few), verificationSection(r.Verification),
-		structureSection(r.Verification, few), differencesSection(r.Verification, few), rulesSection(r.Verification), indexSection(r.Verification), indexFailuresSection(r.Verification, few), customSection(r.Checks), selfTestSection(r.SelfTest, false), isolationSection(r.Sandbox.Isolation),
+		postureSection(r), backupCheckSection(r.Catalogue, r.Archive, few), verificationSection(r.Verification),
+		structureSection(r.Verification, few), differencesSection(r.Verification, few), rulesSection(r.Verification), indexSection(r.Verification), indexFailuresSection(r.Verification, few), customSection(r.Checks), selfTestSection(r.SelfTest, false), isolationSection(r),
 		listSection("Notes", r.Notes), listSection("Logs of the restored server", r.Logs),
 	)
 }
@@ -112,7 +112,7 @@ func facts(r *evidence.Record) []fact {
 	list := []fact{
 		{"when", fmt.Sprintf("%s, %s", at(r.Began), took(r))},
 		{"source", fmt.Sprintf("%s, %s", cmp.Or(r.Source.URL, "not known"), weaviates(r.Source.Version, r.Source.Nodes))},
-		{"bucket", join("s3://"+strings.TrimSuffix(r.Bucket.Name+"/"+r.Bucket.Path, "/"), r.Bucket.Region, r.Bucket.Endpoint)},
+		{"bucket", join(address(r.Bucket), r.Bucket.Region, r.Bucket.Endpoint)},
 	}
 	if r.Source.URL == "" && !r.Restores() {
 		list[1].Value = "not asked"

@@ -168,7 +168,10 @@ type target struct {
 // examined are what a record has findings about.
 func examined(r *evidence.Record) []target {
 	return slices.DeleteFunc([]target{
-		{r.Bucket.Name, strings.TrimSuffix("s3://"+r.Bucket.Name+"/"+r.Bucket.Path, "/"), "S3 bucket", r.Posture},
+		{r.Bucket.Name, address(r.Bucket), "S3 bucket", r.Posture},
 		{"sandbox", strings.TrimSpace("sandbox " + r.ID), "Weaviate sandbox", r.Sandbox.Isolation},
 	}, func(t target) bool { return len(t.findings) == 0 })
 }
+
+// address is where the backups lie.
+func address(b evidence.Bucket) string { return strings.TrimSuffix("s3://"+b.Name+"/"+b.Path, "/") }
