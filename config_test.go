@@ -224,7 +224,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"source: {url: https://weaviate.example, api_key: env:KEY, oidc: {client_id: drill, client_secret: env:SECRET}}\nbucket: {name: backups}",
 			"drill.yaml:1: source.oidc: cannot be together with source.api_key: choose one"},
 		{"source: {url: 'https://weaviate.example:port'}\nbucket: {name: backups, endpoint: 'https://[::1'}", "drill.yaml:1: source.url: is no URL\ndrill.yaml:2: bucket.endpoint: is no URL"},
-		{least + "policy: {waivers: [{check: s3-acl, reason: ' ', owner: o, expires: 2027-01-01}]}", "drill.yaml:3: policy.waivers: waiver 1 (s3-acl): it needs a reason"},
+		{least + "policy: {waivers: [{check: s3-acl, reason: ' ', owner: o, expires: 2027-01-01}]}", "drill.yaml:3: policy.waivers[0]: it needs a reason"},
 	} {
 		refuses(t, c.doc, c.want, hidden)
 		if err := schemaRefuses(t, []byte(c.doc)); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,10 +34,8 @@ func (p Policy) check(at string, fault func(path, format string, args ...any)) {
 }
 
 func checkWaivers(at string, waivers []bucket.Waiver, fault func(path, format string, args ...any)) {
-	if err := bucket.CheckWaivers(waivers, isolationChecks()...); err != nil {
-		for line := range strings.Lines(err.Error()) {
-			fault(at, "%s", strings.TrimSpace(line))
-		}
+	for _, f := range bucket.CheckWaivers(waivers, isolationChecks()...) {
+		fault(fmt.Sprintf("%s[%d]", at, f.Index), "%s", f.Problem)
 	}
 }
 

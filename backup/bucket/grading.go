@@ -4,15 +4,34 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/weaviate-drill/weaviate-drill/internal/spelling"
 )
 
-// CheckOf is the check of this id. The error, in one line, names the id that is nearest to one that does not exist.
+// CheckOf is the check of this id. The error, in one line, names the ids that are near one that does not exist.
 func CheckOf(id string) (Check, error) {
 	all := Checks()
 	if i := slices.IndexFunc(all, func(c Check) bool { return c.ID == id }); i >= 0 {
 		return all[i], nil
 	}
-	return Check{}, fmt.Errorf("there is no check %q, did you mean %s?", id, nearest(id))
+	return Check{}, fmt.Errorf("there is no check %q, did you mean %s?", id, strings.Join(near(id), " or "))
+}
+
+// near are the ids, at most three, that have id as a part, as when somebody types only "versioning"; otherwise the one that takes the fewest edits.
+func near(id string) (ids []string) {
+	all := make([]string, len(checks))
+	for i, c := range checks {
+		all[i] = c.ID
+		if id != "" && len(ids) < 3 && strings.Contains(c.ID, strings.ToLower(id)) {
+			ids = append(ids, c.ID)
+		}
+	}
+	if ids == nil {
+		best, _ := spelling.Nearest(id, all)
+		ids = []string{best}
+	}
+	return ids
 }
 
 // Regrade returns the findings with the severities that a policy gives their checks, by id; the given ones stay as they are. The detail of one that changes says so.

@@ -1,6 +1,7 @@
 package bucket_test
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -14,8 +15,13 @@ func TestCheckOf(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	if _, err := bucket.CheckOf("s3-acls"); err == nil || err.Error() != `there is no check "s3-acls", did you mean s3-acl?` {
-		t.Error(err)
+	for id, near := range map[string]string{
+		"s3-acls": "s3-acl", "s3-vers": "s3-versioning", "Versioning": "s3-versioning", "lifecycle-b": "s3-lifecycle-backups or s3-lifecycle-bases",
+		"s3": "s3-default-encryption or s3-customer-key or s3-bucket-key", "ebs-encrypton": "ebs-encryption", "object_lock": "s3-object-lock",
+	} {
+		if _, err := bucket.CheckOf(id); err == nil || err.Error() != fmt.Sprintf("there is no check %q, did you mean %s?", id, near) {
+			t.Error(err)
+		}
 	}
 }
 

@@ -1,13 +1,10 @@
 package bucket
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/weaviate-drill/weaviate-drill/internal/spelling"
 )
 
 // Waiver accepts a finding for a while.
@@ -24,15 +21,23 @@ func (w Waiver) expired(now time.Time) bool {
 	return !now.Before(time.Date(year, month, day+1, 0, 0, 0, 0, w.Expires.Location()))
 }
 
-// CheckWaivers says what is wrong with the waivers, one line for each fault: a check that does not exist (here or among the others), or no reason, owner or last day.
-func CheckWaivers(waivers []Waiver, others ...string) error {
-	var faults []error
+// WaiverFault is what is wrong with one of several waivers.
+type WaiverFault struct {
+	Index   int // of the waiver
+	Problem string
+}
+
+// CheckWaivers finds waivers of a check that does not exist (here or among the others) or that has one already, and those without a reason, owner or last day.
+func CheckWaivers(waivers []Waiver, others ...string) (faults []WaiverFault) {
 	for i, w := range waivers {
 		fault := func(format string, args ...any) {
-			faults = append(faults, fmt.Errorf("waiver %d (%s): %s", i+1, w.Check, fmt.Sprintf(format, args...)))
+			faults = append(faults, WaiverFault{i, fmt.Sprintf(format, args...)})
 		}
 		if !slices.Contains(others, w.Check) && !slices.ContainsFunc(checks, func(c check) bool { return c.ID == w.Check }) {
-			fault("there is no such check, did you mean %s?", nearest(w.Check))
+			fault("there is no check %q, did you mean %s?", w.Check, strings.Join(near(w.Check), " or "))
+		}
+		if slices.ContainsFunc(waivers[:i], func(other Waiver) bool { return other.Check == w.Check }) {
+			fault("a second waiver of %s: keep one, and renew it by its expires", w.Check)
 		}
 		if strings.TrimSpace(w.Reason) == "" {
 			fault("it needs a reason")
@@ -44,7 +49,7 @@ func CheckWaivers(waivers []Waiver, others ...string) error {
 			fault("it needs expires, its last day")
 		}
 	}
-	return errors.Join(faults...)
+	return faults
 }
 
 // ApplyWaivers returns the findings as the waivers leave them; the given ones stay as they are. A Fail, Unknown or NotSupported of a check whose waiver
@@ -85,14 +90,4 @@ func Violations(findings []Finding, failOn Severity) []Finding {
 		}
 	}
 	return out
-}
-
-// nearest is the id of the check that takes the fewest edits to become from id.
-func nearest(id string) string {
-	ids := make([]string, len(checks))
-	for i, c := range checks {
-		ids[i] = c.ID
-	}
-	best, _ := spelling.Nearest(id, ids)
-	return best
 }
