@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 
 	"golang.org/x/sync/errgroup"
@@ -77,33 +76,36 @@ func (c *comparison) settle(ctx context.Context, parts []*part) error {
 	if err := c.countAll(ctx, doubtful); err != nil {
 		return err
 	}
+	group, seeing := errgroup.WithContext(ctx)
+	group.SetLimit(c.Concurrency * atOnce)
 	for _, p := range doubtful {
 		if p.sourceSeen == p.sourceCount || !p.onSource || p.incomplete || p.verdicts.Drift+p.verdicts.Unverifiable > 0 {
 			continue
 		}
-		// Written to since it was read, or damaged: it is read once more, between this count and that of concludePart.
-		scan := c.source.Scan(weaviate.Range{Collection: p.collection, Tenant: p.tenant, IDs: true})
-		scan.Wait = c.throttle
-		p.sourceSeen = 0
-		for {
-			page, err := scan.Next(ctx)
-			p.sourceSeen += int64(len(page))
-			if err == io.EOF { //nolint:errorlint // a broken connection wraps io.EOF, and is no end of the data
-				break
-			}
-			if err != nil && fatal(err) {
-				return &sideError{"source", err}
-			}
-			if err != nil {
-				c.unreadable(p, &unread{"source", err.Error(), false})
-				break
-			}
-		}
+		group.Go(func() error { return c.seeAgain(seeing, p) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	for _, p := range parts {
 		if p.estimated {
 			c.enter(p)
 		}
+	}
+	return nil
+}
+
+// seeAgain reads the ids of a part of the source once more, between the count of settle and that of concludePart: it was written to since it was read, or is damaged.
+func (c *comparison) seeAgain(ctx context.Context, p *part) error {
+	scan := c.source.Scan(weaviate.Range{Collection: p.collection, Tenant: p.tenant, IDs: true})
+	scan.Wait = c.throttle
+	p.sourceSeen = 0
+	err := eachObject(ctx, scan, func(*weaviate.Object) { p.sourceSeen++ })
+	if err != nil && fatal(err) {
+		return &sideError{"source", err}
+	}
+	if err != nil {
+		c.unreadable(p, &unread{"source", err.Error(), false})
 	}
 	return nil
 }
