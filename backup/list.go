@@ -45,6 +45,8 @@ type Listing struct {
 	RestorableUntil time.Time     `json:"restorableUntil,omitzero"` // the first time at which a lifecycle rule takes away or freezes something of it, or of a base
 	RestorableWhy   string        `json:"restorableWhy,omitempty"`
 	OwnUntil        time.Time     `json:"ownUntil,omitzero"` // the same without its bases
+	// Uploads are those that were begun for it and neither completed nor aborted; a backup under way has some.
+	Uploads *bucket.Uploads `json:"uploads,omitempty"`
 }
 
 // descriptors are small; so many are fetched at once.

@@ -5,10 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,13 +48,13 @@ const (
 const (
 	surveyLists   = 8
 	surveyReads   = 32
-	surveyTries   = 10 // of each request; S3 asks with 503 SlowDown for fewer, and the wait doubles with each try
+	surveyTries   = 10 // of each request, unless AWS_MAX_ATTEMPTS says otherwise; S3 asks with 503 SlowDown for fewer, and the wait doubles with each try
 	surveyBackoff = 10 * time.Second
 )
 
 // Survey finds all backups as List does, and tells of each also what the listing of its objects and the bucket's lifecycle say. All keys below the path are listed, in parts side
 // by side, while the descriptors are read; memory grows with the number of backups, not with that of their objects. What S3 does not let it read of one backup is told in that
-// backup's listing; the error is that of listing.
+// backup's listing. The error is that of listing, or of a service that goes on failing: there is no list then, since it would not be whole.
 func Survey(ctx context.Context, b *bucket.Bucket, now time.Time) ([]Listing, error) {
 	patient := *b
 	patient.Client = s3.New(b.Client.Options(), func(o *s3.Options) {
@@ -61,34 +62,11 @@ func Survey(ctx context.Context, b *bucket.Bucket, now time.Time) ([]Listing, er
 			r.MaxAttempts, r.MaxBackoff, r.RateLimiter = surveyTries, surveyBackoff, ratelimit.None
 		})
 	})
-	s := &survey{bucket: &patient, prefix: folder(b)}
-	failed := func(err error) ([]Listing, error) {
+	s := &survey{bucket: &patient, prefix: folder(b), piles: make(chan counted)}
+	if err := s.run(ctx); err != nil {
 		return nil, fmt.Errorf("list the backups in %s: %w", b.URL(), err)
 	}
-	if err := s.names(ctx); err != nil {
-		return failed(err)
-	}
-	s.lifecycle, s.unruled = patient.Lifecycle(ctx)
-	work, stop := context.WithCancel(ctx) // not that of an errgroup, which would end the reads with the lists
-	defer stop()
-	var lists errgroup.Group
-	s.reads.SetLimit(surveyReads)
-	part := max(1, (len(s.found)+surveyLists-1)/surveyLists)
-	for from := 0; from < len(s.found); from += part {
-		lists.Go(func() error {
-			err := s.list(work, from, min(from+part, len(s.found)))
-			if err != nil {
-				stop()
-			}
-			return err
-		})
-	}
-	err := lists.Wait()
-	_ = s.reads.Wait() // they return no error
-	if err = cmp.Or(err, ctx.Err()); err != nil {
-		return failed(err)
-	}
-	found := slices.DeleteFunc(s.found, func(l Listing) bool { return l.Objects == 0 }) // removed meanwhile
+	found := slices.DeleteFunc(s.found, func(l Listing) bool { return l.Restorable == "" }) // removed since their names were listed
 	link(found, now)
 	sortListings(found)
 	return found, nil
@@ -113,51 +91,105 @@ type survey struct {
 	unruled   error // why the lifecycle is not known
 
 	found []Listing // in the order of their keys
-	reads errgroup.Group
+	lists errgroup.Group
+	piles chan counted // from the lists to the readers
+
+	keys, backups atomic.Int64 // listed so far
 }
 
-// names lists the folders.
-func (s *survey) names(ctx context.Context) error {
+// counted is the pile of a backup whose descriptor is to be read.
+type counted struct {
+	at int // in found
+	pile
+}
+
+func (s *survey) run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var asked sync.WaitGroup
+	var uploads bucket.Uploads
+	asked.Go(func() { s.lifecycle, s.unruled = s.bucket.Lifecycle(ctx) })
+	asked.Go(func() { uploads = s.bucket.Uploads(ctx, s.prefix) })
 	ids, err := listNames(ctx, s.bucket)
-	for _, id := range ids {
-		s.found = append(s.found, Listing{ID: id})
+	if err != nil {
+		stop(err)
 	}
-	return err
+	asked.Wait()
+	s.found = make([]Listing, len(ids))
+	for i, id := range ids {
+		s.found[i].ID = id
+	}
+	var readers sync.WaitGroup // they read one descriptor after the other; a goroutine for each would grow its stack anew every time
+	for range surveyReads {
+		readers.Go(func() {
+			for c := range s.piles {
+				l := s.read(ctx, s.found[c.at].ID, &c.pile)
+				if errors.Is(l.Err, bucket.ErrUnreachable) {
+					stop(l.Err)
+				}
+				s.found[c.at] = l
+			}
+		})
+	}
+	s.lists.SetLimit(surveyLists)
+	s.lists.Go(func() error { return s.list(ctx, 0, len(ids)) })
+	if err := s.lists.Wait(); err != nil {
+		stop(err)
+	}
+	close(s.piles)
+	readers.Wait()
+	s.open(uploads)
+	return context.Cause(ctx)
 }
 
-// list goes through the objects of the backups from one to before another.
+// surveyPage is how many keys S3 gives at once (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html).
+const surveyPage = 1000
+
+// list goes through the objects of the backups from one to before another. Before each page, it hands the second half on when that is worth a page and fewer lists than may be are under way.
 func (s *survey) list(ctx context.Context, from, to int) error {
-	begin := s.prefix + s.found[from].ID + "/"
-	pages := s3.NewListObjectsV2Paginator(s.bucket.Client, &s3.ListObjectsV2Input{Bucket: &s.bucket.Name, Prefix: &s.prefix, StartAfter: &begin})
-	at, p := from, &pile{}
+	if from == to {
+		return nil
+	}
+	in := &s3.ListObjectsV2Input{Bucket: &s.bucket.Name, Prefix: &s.prefix, StartAfter: aws.String(s.prefix + s.found[from].ID + "/")}
+	at, p := from, pile{}
 	next := func() {
 		if p.objects > 0 {
-			i := at
-			done := *p
-			s.reads.Go(func() error { s.found[i] = s.read(ctx, s.found[i].ID, &done); return nil })
+			s.piles <- counted{at, p}
 		}
-		at, p = at+1, &pile{}
+		s.backups.Add(1)
+		at, p = at+1, pile{}
 	}
-	for at < to && pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for more := true; more && at < to; {
+		half, end := at+(to-at+1)/2, to
+		if half < to && s.expect(to-at)-p.objects > surveyPage && s.lists.TryGo(func() error { return s.list(ctx, half, end) }) {
+			to = half
+		}
+		in.MaxKeys = nil
+		if left := s.expect(to-at) - p.objects; left > 0 && left < surveyPage {
+			in.MaxKeys = aws.Int32(int32(left)) // what comes behind is another's
+		}
+		page, err := s.bucket.Client.ListObjectsV2(ctx, in)
 		if err != nil {
 			return err
 		}
-		for _, o := range page.Contents {
+		s.keys.Add(int64(len(page.Contents)))
+		for i := range page.Contents {
+			o := &page.Contents[i]
 			id, name, below := strings.Cut(strings.TrimPrefix(aws.ToString(o.Key), s.prefix), "/")
 			if !below || name == "" {
 				continue // a file beside the backups, or a folder's own key
 			}
-			for at < to && s.found[at].ID+"/" < id+"/" {
+			for at < to && s.found[at].ID != id && s.found[at].ID+"/" < id+"/" {
 				next()
 			}
 			if at == to {
 				break
 			}
 			if s.found[at].ID == id { // else it was begun since the names were listed
-				p.add(id, name, o, s.lifecycle)
+				p.add(name, o, s.lifecycle)
 			}
 		}
+		in.ContinuationToken, more = page.NextContinuationToken, aws.ToBool(page.IsTruncated)
 	}
 	if at < to {
 		next()
@@ -165,15 +197,44 @@ func (s *survey) list(ctx context.Context, from, to int) error {
 	return nil
 }
 
+// expect is how many keys so many backups have, and some more, going by those listed so far; zero before the first page.
+func (s *survey) expect(backups int) int {
+	keys := int(s.keys.Load())
+	return (keys + keys/20) * backups / int(max(1, s.backups.Load()))
+}
+
+// open tells of each backup the uploads that were never completed. Those of a backup of which nothing else is left are told as one that is unreadable.
+func (s *survey) open(all bucket.Uploads) {
+	by := map[string]*bucket.Uploads{}
+	for _, u := range all.List {
+		id, _, _ := strings.Cut(strings.TrimPrefix(u.Key, s.prefix), "/")
+		if by[id] == nil {
+			by[id] = &bucket.Uploads{Unknown: all.Unknown}
+		}
+		by[id].Add(u)
+	}
+	none := &bucket.Uploads{Unknown: all.Unknown}
+	for i := range s.found {
+		if id := s.found[i].ID; s.found[i].Restorable != "" { // else nothing of it was listed
+			s.found[i].Uploads = cmp.Or(by[id], none)
+			delete(by, id)
+		}
+	}
+	for id, u := range by {
+		err := fmt.Errorf("backup %s: %w: nothing of it is there but uploads that were never completed", id, ErrNoSuchBackup)
+		s.found = append(s.found, Listing{ID: id, Unreadable: err.Error(), Err: err, Uploads: u, Restorable: NotRestorable, RestorableWhy: "only uploads that were never completed are there"})
+	}
+}
+
 // pile is what the listing tells of one backup. Keys come in order, so what is of one node and collection comes together.
 type pile struct {
 	objects int
 	bytes   int64
-	nodes   map[string]bool // that have their descriptor
+	nodes   map[string]bool // the folders of those that have their descriptor
 	missing []string
-	frozen  int // objects that must be thawed
-	end     *bucket.Change
-	ending  string // the object that has it
+	frozen  int           // objects that must be thawed
+	end     bucket.Change // the first after which an object cannot be read; no time: none
+	ending  string        // the key of that object
 
 	folder        string // node and collection of the chunks now counted
 	chunks, above int    // their count, and the highest number
@@ -188,40 +249,44 @@ func (p *pile) lacks(format string, args ...any) {
 	}
 }
 
-func (p *pile) add(id, name string, o types.Object, l bucket.Lifecycle) {
+func (p *pile) add(name string, o *types.Object, l bucket.Lifecycle) {
 	p.objects++
 	p.bytes += aws.ToInt64(o.Size)
-	dir, base := path.Split(name)
-	if base == restoreObject || base == probeObject {
+	slash := strings.LastIndexByte(name, '/') + 1
+	dir, base := name[:slash], name[slash:]
+	number, isChunk := strings.CutPrefix(base, "chunk-")
+	switch {
+	case base == restoreObject || base == probeObject:
 		return // no part of the backup
-	}
-	if node := strings.TrimSuffix(dir, "/"); base == nodeObject && node != "" && !strings.Contains(node, "/") {
+	case base == nodeObject && strings.Count(dir, "/") == 1:
 		if p.nodes == nil {
 			p.nodes = map[string]bool{}
 		}
-		p.nodes[node] = true
-	}
-	if number, err := strconv.Atoi(strings.TrimPrefix(base, "chunk-")); err == nil && strings.HasPrefix(base, "chunk-") {
+		p.nodes[dir] = true
+	case isChunk:
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			break
+		}
 		if dir != p.folder {
 			p.closeFolder()
 			p.folder = dir
 		}
-		p.chunks, p.above = p.chunks+1, max(p.above, number)
+		p.chunks, p.above = p.chunks+1, max(p.above, n)
 		if aws.ToInt64(o.Size) == 0 {
 			p.lacks("%s has 0 bytes", name)
 		}
 	}
-	p.outlast(id+"/"+name, Object{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), LastModified: aws.ToTime(o.LastModified), StorageClass: string(o.StorageClass)}, l)
+	p.outlast(bucket.Version{Key: aws.ToString(o.Key), Bytes: aws.ToInt64(o.Size), LastModified: aws.ToTime(o.LastModified), StorageClass: string(o.StorageClass)}, l)
 }
 
 // outlast notes whether an object can be read at once, and until when.
-func (p *pile) outlast(name string, o Object, l bucket.Lifecycle) {
-	if (bucket.Change{Class: o.StorageClass}).Thaw() > 0 {
+func (p *pile) outlast(v bucket.Version, l bucket.Lifecycle) {
+	if (bucket.Change{Class: v.StorageClass}).Thaw() > 0 {
 		p.frozen++
 	}
-	end, ends := l.End(bucket.Version{Key: o.Key, Bytes: o.Size, LastModified: o.LastModified, StorageClass: o.StorageClass})
-	if ends && (p.end == nil || end.At.Before(p.end.At)) {
-		p.end, p.ending = &end, name
+	if end, ends := l.End(v); ends && (p.end.At.IsZero() || end.At.Before(p.end.At)) {
+		p.end, p.ending = end, v.Key
 	}
 }
 
@@ -251,14 +316,14 @@ func (s *survey) read(ctx context.Context, id string, p *pile) Listing {
 	}
 	l.protect(got.answer)
 	for node := range sorted(got.value.Nodes) {
-		if !p.nodes[node] {
+		if !p.nodes[node+"/"] {
 			p.lacks("%s/%s is not there", node, nodeObject)
 		}
 	}
 	if l.Missing, l.Completeness = p.missing, NoGap; len(p.missing) > 0 {
 		l.Completeness = Incomplete
 	}
-	l.outlook(s.unruled, p)
+	l.outlook(s.bucket, s.unruled, p)
 	return l
 }
 
@@ -312,16 +377,17 @@ func (c *Catalogue) Describe(ctx context.Context, result CatalogueResult, now ti
 	lifecycle, unruled := b.Lifecycle(ctx)
 	whole, alone := &pile{}, &pile{}
 	for _, o := range c.Objects() {
-		whole.outlast(below(b, o.Key), o, lifecycle)
+		v := bucket.Version{Key: o.Key, Bytes: o.Size, LastModified: o.LastModified, StorageClass: o.StorageClass}
+		whole.outlast(v, lifecycle)
 		if _, mine := own[o.Key]; mine {
-			alone.outlast(below(b, o.Key), o, lifecycle)
+			alone.outlast(v, lifecycle)
 		}
 	}
-	if alone.end != nil {
-		l.OwnUntil = alone.end.At
-	}
-	l.outlook(unruled, whole)
-	return l, nil
+	l.OwnUntil = alone.end.At
+	l.outlook(b, unruled, whole)
+	uploads := b.Uploads(ctx, b.Key(l.ID)+"/")
+	l.Uploads = &uploads
+	return l, ctx.Err()
 }
 
 // protect tells how the descriptor is encrypted and locked; what was written with it is so too, unless the bucket was changed in between. The audit looks at every object.
@@ -337,7 +403,7 @@ func (l *Listing) protect(o *s3.GetObjectOutput) {
 }
 
 // outlook says how long the backup can be restored from, as far as its pile goes.
-func (l *Listing) outlook(unruled error, p *pile) {
+func (l *Listing) outlook(b *bucket.Bucket, unruled error, p *pile) {
 	switch {
 	case l.Status != statusSuccess:
 		l.Restorable, l.RestorableWhy = NotRestorable, "its status is "+l.Status
@@ -347,8 +413,8 @@ func (l *Listing) outlook(unruled error, p *pile) {
 		l.Restorable, l.RestorableWhy = NotRestorable, fmt.Sprintf("%d objects are in a class that must be thawed first", p.frozen)
 	case unruled != nil:
 		l.Restorable, l.RestorableWhy = RestorableUnknown, "the lifecycle is not known: "+unruled.Error()
-	case p.end != nil:
-		l.Restorable, l.RestorableUntil, l.RestorableWhy = RestorableUntil, p.end.At, fmt.Sprintf("%s %s", p.ending, p.end)
+	case !p.end.At.IsZero():
+		l.Restorable, l.RestorableUntil, l.RestorableWhy = RestorableUntil, p.end.At, below(b, p.ending)+" "+p.end.String()
 	default:
 		l.Restorable, l.RestorableWhy = RestorableAlways, "no enabled rule takes anything of it away"
 	}

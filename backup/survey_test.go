@@ -2,10 +2,12 @@ package backup_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"sort"
 	"strconv"
@@ -158,9 +160,23 @@ func TestSurvey(t *testing.T) {
 	if gapped < 0 {
 		t.Fatal("no collection of the sample has two chunks")
 	}
+	lost := get(t, b, chunks[gapped])
 	broken(func() { remove(t, b, chunks[gapped]) }, "full", backup.NotRestorable, "1 of ")
 	if l := described(t, b, "full"); l.Completeness != backup.Incomplete || l.Restorable != backup.NotRestorable || len(l.Missing) == 0 {
 		t.Errorf("a chunk is gone: %+v", l)
+	}
+	// A lost last chunk leaves no gap: list can say no more than that, and show, which reads the nodes' descriptors, sees it, also from the backup that borrows from it.
+	put(t, b, chunks[gapped], lost)
+	last := chunks[gapped]
+	for n := 2; slices.Contains(chunks, fmt.Sprint(strings.TrimSuffix(chunks[gapped], "1"), n)); n++ {
+		last = fmt.Sprint(strings.TrimSuffix(chunks[gapped], "1"), n)
+	}
+	remove(t, b, last)
+	if l := surveyed(t, b)["full"]; l.Completeness != backup.NoGap {
+		t.Errorf("without %s, list says %+v", last, l)
+	}
+	if l := described(t, b, "full"); l.Completeness != backup.Incomplete || l.Restorable != backup.NotRestorable || !strings.Contains(strings.Join(l.Missing, " "), last) {
+		t.Errorf("without %s, show says %+v", last, l)
 	}
 	for _, k := range list(t, b, "full") {
 		remove(t, b, k)
@@ -192,9 +208,10 @@ func TestSurveyProtection(t *testing.T) {
 // fleet is an S3 server that answers for many backups without keeping their objects: each has a descriptor, one node's part and chunks. Every tenth is full; the others build on the one before.
 type fleet struct {
 	backups int
-	names   []string // of one backup's objects, sorted
-	refuse  func(n int64) (status int, code string)
-	delay   time.Duration // of each answer
+	names   []string                                                 // of one backup's objects, sorted
+	refuse  func(r *http.Request, n int64) (status int, code string) // of the nth request
+	uploads string                                                   // the body of ListMultipartUploads; empty: none
+	delay   time.Duration                                            // of each answer
 	asked   atomic.Int64
 	now     atomic.Int64
 	most    atomic.Int64 // requests at once
@@ -245,7 +262,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	time.Sleep(f.delay)
 	if f.refuse != nil {
-		if status, code := f.refuse(f.asked.Add(1)); status != 0 {
+		if status, code := f.refuse(r, f.asked.Add(1)); status != 0 {
 			w.WriteHeader(status)
 			_, _ = fmt.Fprintf(w, `<Error><Code>%s</Code><Message>Please reduce your request rate.</Message></Error>`, code)
 			return
@@ -257,7 +274,11 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte(`<Error><Code>NoSuchLifecycleConfiguration</Code><Message>The lifecycle configuration does not exist</Message></Error>`))
 	case q.Has("list-type"):
-		_, _ = w.Write(f.page(q.Get("delimiter") != "", q.Get("start-after"), q.Get("continuation-token")))
+		_, _ = w.Write(f.page(q))
+	case q.Has("uploads"):
+		_, _ = w.Write([]byte(cmp.Or(f.uploads, `<ListMultipartUploadsResult/>`)))
+	case q.Has("uploadId"): // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+		_, _ = w.Write([]byte(`<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><Size>16777216</Size></Part><Part><PartNumber>2</PartNumber><Size>1000</Size></Part></ListPartsResult>`))
 	default:
 		var n int
 		if _, err := fmt.Sscanf(r.URL.Path, "/b/weaviate/nightly-%d/backup_config.json", &n); err != nil {
@@ -271,8 +292,13 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // page is at most 1,000 keys, or names of folders, from a start or a token on: a token is the number of the next one.
-func (f *fleet) page(names bool, after, token string) []byte {
+func (f *fleet) page(q url.Values) []byte {
+	names, after, token := q.Get("delimiter") != "", q.Get("start-after"), q.Get("continuation-token")
 	from, _ := strconv.Atoi(token)
+	most, err := strconv.Atoi(q.Get("max-keys"))
+	if err != nil {
+		most = 1000
+	}
 	each := len(f.names)
 	if token == "" && after != "" {
 		n, _ := strconv.Atoi(strings.TrimLeft(strings.TrimSuffix(strings.TrimPrefix(after, fleetPrefix+"nightly-"), "/"), "0"))
@@ -282,7 +308,7 @@ func (f *fleet) page(names bool, after, token string) []byte {
 	if names {
 		total = f.backups
 	}
-	to := min(from+1000, total)
+	to := min(from+most, total)
 	b := pages.Get().(*bytes.Buffer)
 	defer pages.Put(b)
 	b.Reset()
@@ -307,7 +333,7 @@ func (f *fleet) page(names bool, after, token string) []byte {
 func TestSurveySlowedDown(t *testing.T) {
 	f := newFleet(50, 30)
 	f.delay = 10 * time.Millisecond
-	f.refuse = func(n int64) (int, string) {
+	f.refuse = func(_ *http.Request, n int64) (int, string) {
 		if n%5 == 0 {
 			return http.StatusServiceUnavailable, "SlowDown" // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 		}
@@ -327,11 +353,101 @@ func TestSurveySlowedDown(t *testing.T) {
 	}
 }
 
+// A server that never stops to refuse ends the inventory with the reason, and without a list: nobody takes a part of it for the whole.
+func TestSurveySlowedDownForGood(t *testing.T) {
+	t.Setenv("AWS_MAX_ATTEMPTS", "2") // of each request, instead of ten
+	for _, test := range []struct {
+		name    string
+		refused func(*http.Request) bool
+	}{
+		{"names", func(r *http.Request) bool { return r.URL.Query().Get("delimiter") != "" }},
+		{"keys", func(r *http.Request) bool { return r.URL.Query().Has("start-after") }},
+		{"one descriptor", func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/nightly-000007/backup_config.json") }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFleet(50, 30)
+			f.refuse = func(r *http.Request, _ int64) (int, string) {
+				if test.refused(r) {
+					return http.StatusServiceUnavailable, "SlowDown"
+				}
+				return 0, ""
+			}
+			found, err := backup.Survey(t.Context(), f.bucket(t), fleetBegan)
+			if found != nil || err == nil {
+				t.Fatalf("%d backups, %v", len(found), err)
+			}
+			is(t, bucket.Explain(err), bucket.ErrUnreachable, "list the backups in s3://b/weaviate", "SlowDown", "try again later")
+		})
+	}
+}
+
+// What lies in uploads that were never completed is summed up, part by part, for the backup that it is of, also for one of which nothing else is left.
+func TestSurveyUploads(t *testing.T) {
+	f := newFleet(2, 3)
+	f.uploads = `<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>` + // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+		`<Upload><Key>weaviate/nightly-000001/node1/Article/chunk-4</Key><UploadId>1</UploadId><Initiated>2026-01-01T01:00:30.000Z</Initiated></Upload>` +
+		`<Upload><Key>weaviate/nightly-000001/node1/Article/chunk-5</Key><UploadId>2</UploadId><Initiated>2026-01-01T01:00:40.000Z</Initiated></Upload>` +
+		`<Upload><Key>weaviate/gone/node1/Article/chunk-1</Key><UploadId>3</UploadId><Initiated>2025-01-01T00:00:00.000Z</Initiated></Upload></ListMultipartUploadsResult>`
+	by := surveyed(t, f.bucket(t))
+	if u := by["nightly-000000"].Uploads; u == nil || u.Count != 0 || u.Unknown != "" {
+		t.Errorf("a backup without uploads: %+v", u)
+	}
+	if u := by["nightly-000001"].Uploads; u == nil || u.Count != 2 || u.Bytes != 2*(16777216+1000) || !u.Oldest.Equal(fleetBegan.Add(time.Hour+30*time.Second)) {
+		t.Errorf("two uploads: %+v", u)
+	}
+	gone := by["gone"]
+	if is(t, gone.Err, backup.ErrNoSuchBackup, "never completed"); gone.Uploads == nil || gone.Uploads.Count != 1 || gone.Restorable != backup.NotRestorable {
+		t.Errorf("a backup of uploads only: %+v", gone)
+	}
+	for what, want := range map[string]string{"uploads": "s3:ListBucketMultipartUploads is needed", "uploadId": "s3:ListMultipartUploadParts is needed"} {
+		f.refuse = func(r *http.Request, _ int64) (int, string) {
+			if r.URL.Query().Has(what) {
+				return http.StatusForbidden, "AccessDenied"
+			}
+			return 0, ""
+		}
+		if u := surveyed(t, f.bucket(t))["nightly-000000"].Uploads; u == nil || !strings.Contains(u.Unknown, want) {
+			t.Errorf("%s are denied: %+v", what, u)
+		}
+	}
+}
+
+// MinIO says of any prefix that there are no uploads, and is not believed.
+func TestSurveyUploadsOnMinIO(t *testing.T) {
+	b := servertest.Bucket(t, "p")
+	put(t, b, b.Key("a", "backup_config.json"), []byte(`{"id":"a","status":"STARTED"}`))
+	if _, err := b.Client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &b.Name, Key: aws.String(b.Key("a", "node1", "C", "chunk-1"))}); err != nil {
+		t.Fatal(err)
+	}
+	if u := surveyed(t, b)["a"].Uploads; u == nil || u.Count != 0 || !strings.Contains(u.Unknown, "whole key") {
+		t.Errorf("an upload that MinIO does not tell: %+v", u)
+	}
+}
+
+// Memory grows with the number of backups, not with that of their objects: ten times as many backups, or keys, do not take ten times the memory.
+func TestSurveyMemory(t *testing.T) {
+	peak := func(backups, chunks int) float64 {
+		b := newFleet(backups, chunks).bucket(t)
+		return float64(peakHeap(func() {
+			if found, err := backup.Survey(t.Context(), b, fleetBegan); err != nil || len(found) != backups {
+				t.Error(len(found), err)
+			}
+		})) / (1 << 20)
+	}
+	few, many, deep := peak(100, 100), peak(1000, 100), peak(100, 1000)
+	t.Logf("MB: %.1f for 10,000 keys, %.1f for 100,000 of 1,000 backups, %.1f for 100,000 of 100 backups", few, many, deep)
+	for _, m := range []float64{few, many, deep} {
+		if m > 64 {
+			t.Errorf("%.0f MB", m)
+		}
+	}
+}
+
 // A service that refuses everything, and rights that are lacking, are told and never an empty list.
 func TestSurveyRefused(t *testing.T) {
 	f := newFleet(3, 3)
-	f.refuse = func(n int64) (int, string) {
-		if n > 2 { // the names, and the lifecycle
+	f.refuse = func(r *http.Request, _ int64) (int, string) {
+		if r.URL.Query().Has("start-after") {
 			return http.StatusForbidden, "AccessDenied"
 		}
 		return 0, ""
@@ -339,10 +455,8 @@ func TestSurveyRefused(t *testing.T) {
 	if found, err := backup.Survey(t.Context(), f.bucket(t), time.Now()); found != nil || err == nil || !strings.Contains(bucket.Explain(err).Error(), "s3:ListBucket is needed") {
 		t.Errorf("%v, %v", found, err)
 	}
-	f = newFleet(3, 3)
-	var asked atomic.Int64
-	f.refuse = func(int64) (int, string) {
-		if asked.Add(1) == 2 { // the lifecycle
+	f.refuse = func(r *http.Request, _ int64) (int, string) {
+		if r.URL.Query().Has("lifecycle") {
 			return http.StatusForbidden, "AccessDenied"
 		}
 		return 0, ""
@@ -354,6 +468,17 @@ func TestSurveyRefused(t *testing.T) {
 	for _, l := range found {
 		if l.Restorable != backup.RestorableUnknown || !strings.Contains(l.RestorableWhy, "s3:GetLifecycleConfiguration is needed") {
 			t.Errorf("%+v", l)
+		}
+	}
+	f.refuse = func(r *http.Request, _ int64) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/backup_config.json") {
+			return http.StatusForbidden, "AccessDenied"
+		}
+		return 0, ""
+	}
+	for id, l := range surveyed(t, f.bucket(t)) {
+		if is(t, l.Err, bucket.ErrDenied, "s3:GetObject is needed"); l.Restorable != backup.RestorableUnknown || l.Objects != 5 {
+			t.Errorf("%s: %+v", id, l)
 		}
 	}
 }

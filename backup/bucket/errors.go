@@ -197,6 +197,7 @@ var actions = map[string]string{
 	"HeadObject":                      "s3:GetObject",
 	"ListMultipartUploads":            "s3:ListBucketMultipartUploads",
 	"ListObjectVersions":              "s3:ListBucketVersions",
+	"ListParts":                       "s3:ListMultipartUploadParts",
 	"ListObjectsV2":                   "s3:ListBucket",
 	"PutBucketEncryption":             "s3:PutEncryptionConfiguration",
 	"PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",

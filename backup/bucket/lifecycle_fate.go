@@ -139,6 +139,9 @@ func (r lifecycleRule) expiry(v Version) (time.Time, bool) {
 
 // moves are the classes that the rule moves v to, with the times.
 func (r lifecycleRule) moves(v Version) map[types.TransitionStorageClass]time.Time {
+	if len(r.Transitions)+len(r.NoncurrentVersionTransitions) == 0 { // no map for each of a million objects
+		return nil
+	}
 	at := map[types.TransitionStorageClass]time.Time{}
 	if v.Noncurrent.IsZero() {
 		for _, t := range r.Transitions {
