@@ -19,7 +19,7 @@ var document = template.Must(template.New("checks.md").Parse(`# Checks of the bu
 
 <!-- Made from the code by: go test ./backup/bucket -run TestDocs -update -->
 
-` + "`weaviate-drill audit`" + `, and each drill, looks at how the bucket of the backups is configured. It only reads, and each finding holds what was asked and what was answered.
+` + "`weaviate-drill audit`" + `, and each drill, looks at how the bucket of the backups is configured, and at what lies beside it: keys, volumes, trails, and who may do what. Checks that end in (tried) do not believe a setting but make the request. Nothing is changed: a request that would write or delete is made so that it changes nothing. Each finding holds what was asked and what was answered.
 
 | status | meaning | fails a drill |
 | --- | --- | --- |

@@ -53,7 +53,7 @@ var (
 	}
 	keyRotation = Check{
 		ID: "s3-key-rotation", Title: "The key of the bucket rotates", Severity: Low,
-		Why:         "A key that never changes protects all backups there ever were: its use and its wear grow without end.",
+		Why:         "One key material that is never changed protects all backups there ever were: whoever gets at it once reads them all. Rotation does not hurt old backups, since KMS keeps the old material for them.",
 		How:         "KMS says that the key rotates by itself (GetKeyRotationStatus), or AWS manages it, and so rotates it each year. Imported material, asymmetric keys and those of another key store cannot rotate so.",
 		Remediation: `aws kms enable-key-rotation --key-id KEY-ARN # KEY-ARN: the key that get-bucket-encryption names`,
 		Terraform: `resource "aws_kms_key" "backups" { # the one that the bucket is encrypted with

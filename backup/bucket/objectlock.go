@@ -11,7 +11,7 @@ var objectLock = Check{
 	ID: "s3-object-lock", Title: "Backups cannot be deleted before their time (Object Lock)", Severity: Medium,
 	Why:         "Versioning still lets an administrator, or a thief with an administrator's key, delete every version. A locked version stays until its date.",
 	How:         "Object Lock is enabled and has a default retention, because Weaviate sets none on what it writes. The detail tells the mode: GOVERNANCE can be lifted by whoever has s3:BypassGovernanceRetention, COMPLIANCE by nobody.",
-	Remediation: `aws s3api put-object-lock-configuration --bucket BUCKET --object-lock-configuration '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"GOVERNANCE","Days":30}}}' # needs versioning; old objects stay unlocked`,
+	Remediation: `aws s3api put-object-lock-configuration --bucket BUCKET --object-lock-configuration '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"GOVERNANCE","Days":30}}}' # Days: as long as policy.retention asks. Needs versioning; old objects stay unlocked`,
 	Terraform: `resource "aws_s3_bucket_object_lock_configuration" "backups" { # needs versioning; old objects stay unlocked
   bucket = "BUCKET"
   rule {

@@ -21,7 +21,7 @@ import (
 var filled = strings.NewReplacer(
 	"LOG-TARGET", "logs-example", "BUCKET", "backups-example", "REPLICA", "replica-example", "OBJECT", "weaviate/chunk-1",
 	"KEY-ARN", "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "ROLE-ARN", "arn:aws:iam::111122223333:role/replication",
-	"DATE", "2030-01-01T00:00:00Z", "TRAIL", "account",
+	"DATE", "2030-01-01T00:00:00Z", "TRAIL", "account", "ACCOUNT", "111122223333", "VPC", "vpc-0123456789abcdef0", "NAME", "backups",
 )
 
 // obliging answers as AWS does to who reads a configuration, and takes whatever is sent; it counts the requests.
@@ -51,7 +51,7 @@ func obliging(asked *atomic.Int32) http.HandlerFunc {
 	}
 }
 
-// The AWS CLI itself takes each command, knows its options, and sends what it says: what it sends is not judged.
+// The AWS CLI itself takes each command, knows its options, and sends what it says: what it sends is not judged. The server is its proxy, because some operations put the account before the host's name.
 func TestRemediationIsTaken(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
 		t.Skip("the AWS CLI is not on this machine: whether it takes the commands is not looked at")
@@ -71,11 +71,11 @@ func TestRemediationIsTaken(t *testing.T) {
 			var asked atomic.Int32
 			server := httptest.NewServer(obliging(&asked))
 			defer server.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // a command takes a second, on a machine that does nothing else
 			defer cancel()
 			run := exec.CommandContext(ctx, "sh", "-c", script)
 			run.Dir = t.TempDir()
-			run.Env = append(os.Environ(), "EDITOR=true", "AWS_ENDPOINT_URL="+server.URL, "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1", "AWS_MAX_ATTEMPTS=1",
+			run.Env = append(os.Environ(), "EDITOR=true", "AWS_ENDPOINT_URL=http://aws.example", "http_proxy="+server.URL, "HTTP_PROXY="+server.URL, "no_proxy=", "NO_PROXY=", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1", "AWS_MAX_ATTEMPTS=1",
 				"AWS_ACCESS_KEY_ID=example", "AWS_SECRET_ACCESS_KEY=example", "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
 			if out, err := run.CombinedOutput(); err != nil || int(asked.Load()) != want {
 				t.Errorf("%s\n%v, and %d requests of %d:\n%s", script, err, asked.Load(), want, out)

@@ -63,7 +63,7 @@ func (p *probe) afterDelete() string {
 var mfaDelete = Check{
 	ID: "s3-mfa-delete", Title: "A version cannot be deleted by a stolen key alone", Severity: Low,
 	Why: "Versions protect a backup from being overwritten or deleted by mistake. Whoever has a key that may delete versions deletes them all the same.",
-	How: "MFA delete is on, or new objects are locked in mode COMPLIANCE by default, which S3 lets nobody lift. S3 takes no lifecycle on a bucket with MFA delete, so where old versions are to expire, the lock is the way.",
+	How: "MFA delete is on, or new objects are locked in mode COMPLIANCE by default, which S3 lets nobody lift. S3 takes no lifecycle on a bucket with MFA delete, so where old versions are to expire, the lock is the way; Security Hub and CIS count MFA delete alone.",
 	Remediation: `aws s3api put-object-lock-configuration --bucket BUCKET --object-lock-configuration '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"COMPLIANCE","Days":30}}}' # nobody can take this back for what is written from then on. ` +
 		`MFA delete instead needs the root user: aws s3api put-bucket-versioning --bucket BUCKET --versioning-configuration Status=Enabled,MFADelete=Enabled --mfa "SERIAL CODE"`,
 	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiFactorAuthenticationDelete.html",
