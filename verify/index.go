@@ -33,6 +33,7 @@ type IndexedCollection struct {
 	ByID          Asked           `json:"byId"`                    // objects that the enumeration gives, asked for by their ids
 	Vectors       []VectorIndex   `json:"vectors,omitempty"`
 	Properties    []PropertyIndex `json:"properties,omitempty"`
+	Entries       []EntryIndex    `json:"entries,omitempty"` // of inverted indexes, in which the same objects are asked for by entries of their own
 }
 
 // Inverted sums up what filters and keyword searches answered.
@@ -94,7 +95,7 @@ type PropertyIndex struct {
 
 // IndexFailure is one question that an index of the restored side answers wrongly.
 type IndexFailure struct {
-	Kind       string  `json:"kind"` // id, itself, recall, neighbour, filter or keyword
+	Kind       string  `json:"kind"` // entries, id, itself, recall, neighbour, filter or keyword
 	Collection string  `json:"collection"`
 	Tenant     string  `json:"tenant,omitempty"`
 	ID         string  `json:"id,omitempty"`     // of the object that the question was drawn from
@@ -197,6 +198,9 @@ func (x *indexer) conclude() *Index {
 		byName := func(a, b string) int { return cmp.Compare(a, b) }
 		slices.SortFunc(c.Vectors, func(a, b VectorIndex) int { return byName(a.Name, b.Name) })
 		slices.SortFunc(c.Properties, func(a, b PropertyIndex) int { return byName(a.Name, b.Name) })
+		slices.SortFunc(c.Entries, func(a, b EntryIndex) int {
+			return cmp.Or(cmp.Compare(a.Property, b.Property), cmp.Compare(a.Kind, b.Kind))
+		})
 		index.Collections = append(index.Collections, *c)
 	}
 	slices.SortFunc(index.Collections, func(a, b IndexedCollection) int { return cmp.Compare(a.Name, b.Name) })
@@ -296,4 +300,12 @@ func (c *IndexedCollection) property(name string) *PropertyIndex {
 		i, c.Properties = len(c.Properties), append(c.Properties, PropertyIndex{Name: name})
 	}
 	return &c.Properties[i]
+}
+
+func (c *IndexedCollection) entries(property, kind string) *EntryIndex {
+	i := slices.IndexFunc(c.Entries, func(e EntryIndex) bool { return e.Property == property && e.Kind == kind })
+	if i < 0 {
+		i, c.Entries = len(c.Entries), append(c.Entries, EntryIndex{Property: property, Kind: kind})
+	}
+	return &c.Entries[i]
 }

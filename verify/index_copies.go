@@ -41,6 +41,11 @@ func (x *indexer) adopt(node string, own *Index) {
 			for _, p := range c.Properties {
 				all.property(p.Name).Result.sum(p.Result)
 			}
+			for _, e := range c.Entries {
+				sum := all.entries(e.Property, e.Kind)
+				sum.Entries.sum(e.Entries)
+				sum.Neither, sum.MaxLost = sum.Neither+e.Neither, max(sum.MaxLost, e.MaxLost)
+			}
 		})
 	}
 	for _, f := range own.Failures {

@@ -118,18 +118,28 @@ func notAlphanumeric(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNu
 // stopwords are what the server leaves out of questions by default (its preset "en").
 var stopwords = strings.Fields("a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to was will with")
 
-// token chooses what to ask for of a text: its longest token, which is the rarest as a rule, and no stopword. Only letters and digits of ASCII are asked for, of which every version makes the same.
+// token chooses what to ask for of a text: its longest token, which is the rarest as a rule.
 func (s *indexSchema) token(p *indexedProperty, texts []string) (best string) {
+	for _, token := range s.askable(p, texts) {
+		if len(token) > len(best) {
+			best = token
+		}
+	}
+	return best
+}
+
+// askable are the tokens of a text that can be asked for: no stopword, and only letters and digits of ASCII, of which every version makes the same.
+func (s *indexSchema) askable(p *indexedProperty, texts []string) (tokens []string) {
 	for _, text := range texts {
 		for _, token := range tokenizers[p.Tokenization](text) {
 			plain := strings.IndexFunc(token, func(r rune) bool { return r > unicode.MaxASCII || p.Tokenization != "field" && notAlphanumeric(r) }) < 0
 			lower := strings.ToLower(token)
-			if plain && len(token) > len(best) && len(token) < 1000 && !slices.Contains(stopwords, lower) && !slices.Contains(s.inverted.Stopwords.Additions, lower) {
-				best = token
+			if plain && token != "" && len(token) < 1000 && !slices.Contains(stopwords, lower) && !slices.Contains(s.inverted.Stopwords.Additions, lower) {
+				tokens = append(tokens, token)
 			}
 		}
 	}
-	return best
+	return tokens
 }
 
 // questions are all that an object answers of the inverted indexes. Each asks for one of its own values, so it belongs in every answer.

@@ -254,7 +254,7 @@ func TestIndexes(t *testing.T) {
 	_, restored = start()
 	r = compare(t, source, restored, options)
 	mustComplain(t, r.Index,
-		"Cut: itself", "Cut: recall", "Emptied: itself", "Emptied: recall", "Keys: id", "Tenants/acme: itself", "Tenants: recall",
+		"Cut: itself", "Cut: recall", "Emptied: itself", "Emptied: recall", "Keys: id", "Tenants/acme: itself", "Tenants: recall", "Words: entries",
 		"Words: filter _creationTimeUnix >=", "Words: filter count is", "Words: filter day =", "Words: filter filtered =", "Words: filter len(tags) =", "Words: filter ranged =", "Words: filter ranged >=",
 		"Words: keyword in searched",
 	)

@@ -109,6 +109,19 @@ func TestEveryQuestionHoldsItsOwnObject(t *testing.T) {
 				t.Fatalf("%s does not hold its own object %s", q.String(), raw)
 			}
 		}
+		of := valuesOf(&object)
+		for _, e := range schema.entriesOf(&object, of, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") }, true) {
+			probe := Probe{Object: object.ID, Where: &e.condition}
+			if i := slices.IndexFunc(schema.properties, func(p indexedProperty) bool { return p.Name == e.property && p.base == "text" }); i >= 0 {
+				probe.Tokenization = "word"
+			}
+			if e.kind == entryKeyword {
+				probe.Where, probe.Keyword = nil, &Keyword{e.property, e.token}
+			}
+			if m, ok := probe.matcher(); !ok || e.property != created && e.property != updated && m.match(&object, of.of(m.property)) != yes {
+				t.Fatalf("%s is no sure entry of its own object %s", e.String(), raw)
+			}
+		}
 	})
 }
 

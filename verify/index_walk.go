@@ -64,16 +64,20 @@ func (x *indexer) look(ctx context.Context, collection weaviate.Collection, part
 	if collection.MultiTenant {
 		x.in(collection.Name, func(c *IndexedCollection) { c.Tenants = len(parts) })
 	}
+	var population int64
+	for _, p := range parts {
+		population += p.restoredCount
+	}
 	if len(parts) > x.Index.Sample { // of more tenants than the sample can touch, so many are drawn first
 		parts = slices.Clone(parts)
 		slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.ranks(x.Seed)(uuid.Nil), b.ranks(x.Seed)(uuid.Nil)) })
-		parts = parts[:x.Index.Sample]
+		parts, population = parts[:x.Index.Sample], 0
 	}
 	drawn, err := drawObjects(ctx, x.restored, parts, x.Index.Sample, x.Options, nil)
 	if err != nil {
 		return x.unread(&part{collection: collection.Name}, err)
 	}
-	if err := x.walk(ctx, collection, drawn); err != nil {
+	if err := x.walk(ctx, collection, drawn, population); err != nil {
 		return err
 	}
 	if collection.HidesExpired {
@@ -91,11 +95,21 @@ func (x *indexer) look(ctx context.Context, collection weaviate.Collection, part
 	return x.judge(ctx, probes)
 }
 
-// walk asks the restored side for each of these objects by its id, and searches for it by each of its vectors.
-func (x *indexer) walk(ctx context.Context, collection weaviate.Collection, drawn []candidate) error {
-	indexes := indexesOf(collection)
+// walk asks the restored side for each of these objects by its id, searches for it by each of its vectors, and asks for its entries in the inverted indexes. population is how many objects they were drawn from; 0: from
+// some of the tenants only.
+func (x *indexer) walk(ctx context.Context, collection weaviate.Collection, drawn []candidate, population int64) error {
+	if len(drawn) == 0 {
+		return nil
+	}
+	schema, err := readIndexSchema(collection)
+	if err != nil {
+		return x.unread(&part{collection: collection.Name}, err)
+	}
+	e := &entries{
+		indexer: x, schema: schema, last: drawn[min(len(drawn), x.Index.Sample)-1].rank, population: population, whole: int64(len(drawn)) == population, tallies: map[tallied]*entryTally{},
+	}
 	if collection.HidesExpired {
-		indexes = nil
+		schema.vectors, e = nil, nil
 	}
 	of := map[*part][]uuid.UUID{}
 	for _, d := range drawn {
@@ -107,14 +121,32 @@ func (x *indexer) walk(ctx context.Context, collection weaviate.Collection, draw
 		slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 		inPages := int64(len(ids))*dense >= p.restoredCount
 		for some := range slices.Chunk(ids, 64) {
-			group.Go(func() error { return x.walkSome(ctx, p, some, inPages, indexes) })
+			group.Go(func() error { return x.walkSome(ctx, p, some, inPages, schema.vectors, e) })
 		}
 	}
-	return group.Wait()
+	err = group.Wait()
+	if err == nil && e != nil {
+		e.conclude(collection.Name)
+	}
+	return err
 }
 
-// walkSome takes the objects as the enumeration gives them over REST, since they are held against what REST gives by id: one by one, or in pages with whatever lies between them.
-func (x *indexer) walkSome(ctx context.Context, p *part, ids []uuid.UUID, inPages bool, indexes map[string]vectorIndex) error {
+func (x *indexer) walkSome(ctx context.Context, p *part, ids []uuid.UUID, inPages bool, indexes map[string]vectorIndex, e *entries) error {
+	var all []*entered
+	err := x.eachOf(ctx, p, ids, inPages, func(o *weaviate.Object) error {
+		if e != nil {
+			all = append(all, e.of(p, o))
+		}
+		return x.walkOne(ctx, p, o, indexes)
+	})
+	if err != nil || e == nil {
+		return err
+	}
+	return e.ask(ctx, p, all)
+}
+
+// eachOf gives the objects as the enumeration gives them over REST, since they are held against what REST gives by id: one by one, or in pages with whatever lies between them.
+func (x *indexer) eachOf(ctx context.Context, p *part, ids []uuid.UUID, inPages bool, do func(*weaviate.Object) error) error {
 	if inPages {
 		scan := x.restored.Scan(weaviate.Range{Collection: p.collection, Tenant: p.tenant, From: ids[0], To: weaviate.Next(ids[len(ids)-1]), REST: true})
 		next := 0
@@ -122,7 +154,7 @@ func (x *indexer) walkSome(ctx context.Context, p *part, ids []uuid.UUID, inPage
 		err := eachObject(ctx, scan, func(o *weaviate.Object) {
 			if failed == nil && next < len(ids) && o.ID == ids[next] {
 				next++
-				failed = x.walkOne(ctx, p, o, indexes)
+				failed = do(o)
 			}
 		})
 		if failed != nil {
@@ -142,7 +174,7 @@ func (x *indexer) walkSome(ctx context.Context, p *part, ids []uuid.UUID, inPage
 			x.unknown("%s: the enumeration gave %s, and did not when it was asked once more", p.where(), id)
 			continue
 		}
-		if err := x.walkOne(ctx, p, o, indexes); err != nil {
+		if err := do(o); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,11 @@ func indexSection(v *verify.Result) section {
 	}
 	x := v.Index
 	s := section{title: "Indexes: " + string(x.Outcome()), tone: indexTone(x.Outcome()), lines: []string{indexLine(x)}, table: indexTable(x)}
+	for _, c := range x.Collections[:min(len(x.Collections), few)] {
+		if line := entriesLine(c); line != "" {
+			s.more = append(s.more, line)
+		}
+	}
 	for _, f := range []struct {
 		what string
 		list []string
@@ -41,6 +46,23 @@ func indexSection(v *verify.Result) section {
 func indexLine(x *verify.Index) string {
 	return fmt.Sprintf("What the restored indexes answer by id, to filters, to keyword searches (among the filters) and by vector was held against the restored objects. Recall@%d, against exact search, may be lower than on the source by %g and what chance explains. It took %s.",
 		x.Options.Neighbours, x.Options.RecallMargin, rto.Human(x.Duration))
+}
+
+// entriesLine says what bound the entries of a collection give, by the inverted index of which most can be lost. It is empty when none was asked for.
+func entriesLine(c verify.IndexedCollection) string {
+	if len(c.Entries) == 0 {
+		return ""
+	}
+	var all verify.Asked
+	for _, e := range c.Entries {
+		all.Asked, all.Failed = all.Asked+e.Entries.Asked, all.Failed+e.Entries.Failed
+	}
+	worst := slices.MaxFunc(c.Entries, func(a, b verify.EntryIndex) int { return cmp.Compare(a.MaxLost, b.MaxLost) })
+	line := fmt.Sprintf("Entries of %s in inverted indexes: %s were asked for, each by its own object; %s are lost.", c.Name, count(all.Asked), count(all.Failed))
+	if worst.MaxLost == 1 && worst.Entries.Failed < worst.Entries.Asked {
+		return line + " No share of all follows: which tenants are asked was drawn first, or an index had no entries among the drawn objects."
+	}
+	return line + fmt.Sprintf(" Of no index can more than %.2f%% be (%s, %s).", 100*worst.MaxLost, worst.Property, worst.Kind)
 }
 
 // indexTable has a line for each collection, and one more for each of its vectors after the first.
@@ -129,5 +151,13 @@ func asked(c verify.IndexedCollection) string {
 	for _, v := range c.Vectors {
 		line += fmt.Sprintf("; %s: %d own vectors, recall %s, on the source %s", vectorName(v), v.Itself.Asked, v.Restored, v.Source)
 	}
-	return line + fmt.Sprintf("; %d filters and keyword searches", c.Inverted().Asked)
+	line += fmt.Sprintf("; %d filters and keyword searches", c.Inverted().Asked)
+	var entries int64
+	for _, e := range c.Entries {
+		entries += e.Entries.Asked
+	}
+	if entries > 0 {
+		line += fmt.Sprintf("; %d entries of inverted indexes", entries)
+	}
+	return line
 }

@@ -15,10 +15,12 @@ func indexes() *verify.Index {
 			{
 				Name: "Article", ByID: verify.Asked{Asked: 1000}, Vectors: []verify.VectorIndex{{Metric: "cosine", Itself: verify.Asked{Asked: 1000}, Probes: 50, Source: all(500), Restored: verify.Recall{Found: 412, Of: 500}}},
 				Properties: []verify.PropertyIndex{{Name: "title", Kinds: []string{"=", "keyword"}, Result: verify.Asked{Asked: 6, Failed: 3}}, {Name: "words", Kinds: []string{"=", ">="}, Result: verify.Asked{Asked: 6}}},
+				Entries:    []verify.EntryIndex{{Property: "_id", Kind: "id", Entries: verify.Asked{Asked: 1000}, MaxLost: 0.003}, {Property: "title", Kind: "keyword", Entries: verify.Asked{Asked: 998, Failed: 331}, MaxLost: 0.357}},
 			},
 			{
 				Name: "Customer", Tenants: 20, TenantsProbed: 10, ByID: verify.Asked{Asked: 1000},
 				Properties: []verify.PropertyIndex{{Name: "name", Kinds: []string{"=", "keyword"}, Result: verify.Asked{Asked: 20}}},
+				Entries:    []verify.EntryIndex{{Property: "name", Kind: "keyword", Entries: verify.Asked{Asked: 1000}, MaxLost: 1}},
 			},
 			{
 				Name: "Product", ByID: verify.Asked{Asked: 1000},
