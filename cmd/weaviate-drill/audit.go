@@ -25,6 +25,9 @@ It changes nothing. What an S3-compatible server does not support is said as suc
 The result takes the forms ` + strings.Join(report.AuditFormats(), ", ") + `: SARIF 2.1.0 is for code scanning,
 OCSF 1.5.0 (Compliance Finding) for a SIEM, JUnit for CI.
 
+A finding that failed, is unknown, or of which the waiver expired fails the audit (exit status 3) when it is as severe as policy.fail_on.
+A bucket that cannot be listed cannot be audited (exit status 4).
+
 Only the sections bucket, policy, objectives and evidence of the configuration are used, and what says which volumes
 the source has (source.volumes, sandbox.kubernetes.twin) and how a restore gets its rights (restore.from, sandbox). --list and --explain use none: they tell
 of each check what it is, why, how it is decided, how to mend it, and the same in other catalogues (CIS, NIST,
@@ -79,7 +82,7 @@ func (a *app) audit(c *cobra.Command) error {
 		return err
 	}
 	if n := len(bucket.Violations(findings, policy.FailOn)); n > 0 {
-		a.log.Warn(fmt.Sprintf("%d findings at or above %s", n, policy.FailOn))
+		a.log.Warn(fmt.Sprintf("findings that the policy does not allow (fail_on: %s): %d", policy.FailOn, n))
 		return outcome(evidence.Policy)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
 	"github.com/weaviate-drill/weaviate-drill/rto/evidence"
 )
 
@@ -47,4 +48,28 @@ func TestAuditByPolicy(t *testing.T) {
 	audit(t, others, of("s3-versioning", "2020-01-01")).wants(t, evidence.Policy, "the waiver of Ada expired on 2020-01-01")
 	audit(t, others, of("s3-anonymous-access", "2100-01-01")).wants(t, evidence.Policy, "the waiver of Ada for s3-anonymous-access waives nothing")
 	audit(t, strings.Replace(others, "{", "{s3-versioning: low, ", 1), "waivers: []").wants(t, evidence.Passed, "its severity is low by the policy, not high")
+}
+
+// What the credentials may not see is unknown, which the policy allows no more than a failure; and a bucket that cannot be reached is not audited.
+func TestAuditThatCannotKnow(t *testing.T) {
+	s := newSite(t, map[string]string{"policy": "\n  fail_on: high"})
+	session := servertest.Session(t, `{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["*"]}`)
+	t.Setenv("AWS_ACCESS_KEY_ID", *session.AccessKeyId)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", *session.SecretAccessKey)
+	t.Setenv("AWS_SESSION_TOKEN", *session.SessionToken)
+	got := s.do(t, "audit", "-o", "json")
+	got.wants(t, evidence.Policy)
+	var findings []bucket.Finding
+	if err := json.Unmarshal([]byte(got.stdout), &findings); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Check == "s3-versioning" && f.Status != bucket.Unknown {
+			t.Errorf("%+v", f)
+		}
+	}
+	s.do(t, "audit").wants(t, evidence.Policy, "The policy (fail_on: high) does not allow:", "s3-versioning", "AccessDenied")
+
+	away := newSite(t, map[string]string{"bucket": "\n  name: backups\n  region: us-east-1\n  endpoint: http://127.0.0.1:9\n  path_style: true"})
+	away.do(t, "audit").wants(t, evidence.NotCarriedOut, "cannot reach http://127.0.0.1:9")
 }

@@ -42,25 +42,25 @@ func (d *Document) explain(e *jsonschema.ValidationError) {
 			d.Fault(path, "takes %s, not %s", wanted(schema), given(k.Got))
 		}
 	case *kind.Enum:
-		d.Fault(path, "takes %s", oneOf(k))
+		d.Fault(path, "%s", oneOf(k))
 	default:
 		d.Fault(path, "takes %s", wanted(schema))
 	}
 }
 
-// oneOf lists what is taken, but where that is too much to read names the nearest.
+// oneOf lists what is taken; where that is too much to read it names the nearest.
 func oneOf(k *kind.Enum) string {
 	const most = 12
 	got, ok := k.Got.(string)
 	if !ok || len(k.Want) <= most {
-		return "one of " + list(k.Want, ", ")
+		return "takes one of " + list(k.Want, ", ")
 	}
 	known := make([]string, len(k.Want))
 	for i, v := range k.Want {
 		known[i] = fmt.Sprint(v)
 	}
 	nearest, _ := spelling.Nearest(got, known)
-	return fmt.Sprintf("one of %d names; did you mean %s?", len(known), nearest)
+	return "is not known; did you mean " + nearest + "?"
 }
 
 // at finds the schema that holds for a place in the document, and the place's path.

@@ -110,7 +110,7 @@ func TestSARIF(t *testing.T) {
 	for i, f := range everyStatus().Posture {
 		result := run.Results[i]
 		rule := run.Tool.Driver.Rules[result.Index]
-		if rule.ID != f.Check || result.Rule != f.Check || result.Message.Text != f.Detail || result.Locations[0].Logical[0].Full != "s3://backups/prod" || len(result.Properties.Evidence) != 1 {
+		if rule.ID != f.Check || result.Rule != f.Check || result.Message.Text != f.Detail || result.Locations[0].Logical[0].Full != "s3://backups/prod" || result.Locations[0].Physical.Artifact.URI != "backups/prod" || len(result.Properties.Evidence) != 1 {
 			t.Errorf("%s: %+v", f.Check, result)
 		}
 		failed := f.Status == bucket.Fail || f.Status == bucket.Waived

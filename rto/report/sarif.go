@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +68,18 @@ type (
 		Properties   sarifResultExtra   `json:"properties"`
 	}
 	sarifLocation struct {
-		Logical []sarifLogical `json:"logicalLocations"`
+		Physical sarifPhysical  `json:"physicalLocation"`
+		Logical  []sarifLogical `json:"logicalLocations"`
+	}
+	sarifPhysical struct {
+		Artifact sarifArtifact `json:"artifactLocation"`
+		Region   sarifRegion   `json:"region"`
+	}
+	sarifArtifact struct {
+		URI string `json:"uri"`
+	}
+	sarifRegion struct {
+		StartLine int `json:"startLine"`
 	}
 	sarifLogical struct {
 		Name string `json:"name"`
@@ -112,7 +124,7 @@ func writeSARIF(w io.Writer, r *evidence.Record) error {
 		for _, f := range on.findings {
 			result := sarifResult{
 				Rule: f.Check, Index: len(run.Tool.Driver.Rules), Kind: sarifKinds[f.Status], Level: "none", Message: sarifMessage{Text: f.Detail},
-				Locations: []sarifLocation{{[]sarifLogical{{on.name, on.id, "resource"}}}}, Fingerprints: map[string]string{"weaviateDrill/v1": f.Check + " " + on.id},
+				Locations: []sarifLocation{sarifPlace(on)}, Fingerprints: map[string]string{"weaviateDrill/v1": f.Check + " " + on.id},
 				Properties: sarifResultExtra{f.Status, f.Severity, f.Evidence},
 			}
 			if result.Kind == "fail" {
@@ -130,6 +142,12 @@ func writeSARIF(w io.Writer, r *evidence.Record) error {
 		}
 	}
 	return writeJSON(w, sarifLog{sarifSchema, "2.1.0", []sarifRun{run}})
+}
+
+// sarifPlace has a path besides what was examined, as code scanning refuses a whole file in which a result has none (https://github.com/github/codeql-action/issues/1738).
+func sarifPlace(on target) sarifLocation {
+	path := url.URL{Path: strings.ReplaceAll(strings.TrimPrefix(on.id, "s3://"), " ", "/")}
+	return sarifLocation{sarifPhysical{sarifArtifact{path.String()}, sarifRegion{1}}, []sarifLogical{{on.name, on.id, "resource"}}}
 }
 
 // sarifRuleOf explains the check of a finding as --explain does, where it is one of the bucket.
