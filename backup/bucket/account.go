@@ -32,10 +32,14 @@ func (p *probe) accountBlock(ctx context.Context) (*s3control.GetPublicAccessBlo
 	if err != nil {
 		return nil, err
 	}
-	o := p.b.Client.Options()
-	control := s3control.New(s3control.Options{
+	return note(p, askOf(ctx, p.audit, "GetPublicAccessBlock of account "+account, p.b.control().GetPublicAccessBlock, &s3control.GetPublicAccessBlockInput{AccountId: &account}))
+}
+
+// control asks S3 Control, in the bucket's region, by the same credentials and the same way as the bucket is asked.
+func (b *Bucket) control() *s3control.Client {
+	o := b.Client.Options()
+	return s3control.New(s3control.Options{
 		Region: o.Region, Credentials: o.Credentials, HTTPClient: o.HTTPClient, Retryer: o.Retryer,
 		EndpointOptions: s3control.EndpointResolverOptions{UseFIPSEndpoint: o.EndpointOptions.UseFIPSEndpoint, UseDualStackEndpoint: o.EndpointOptions.UseDualStackEndpoint},
 	})
-	return note(p, askOf(ctx, p.audit, "GetPublicAccessBlock of account "+account, control.GetPublicAccessBlock, &s3control.GetPublicAccessBlockInput{AccountId: &account}))
 }

@@ -50,6 +50,7 @@ var checks = []check{
 	{bucketACL, decideACL},
 	{objectOwnership, decideObjectOwnership},
 	{website, decideWebsite},
+	{accessPoints, decideAccessPoints},
 	{anonymousAccess, decideAnonymousAccess},
 	{secureTransport, decideSecureTransport},
 	{objectLock, decideObjectLock},

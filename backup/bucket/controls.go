@@ -222,7 +222,10 @@ var controls = map[string][]Control{
 		hubACL,
 	}, public...),
 	"s3-object-ownership": {hubACL, nistAccess, isoAccess, soc2Access},
-	"s3-website":          public,
+	"s3-access-points": append([]Control{
+		{securityHub, "S3.19", "access points block public access"},
+	}, public...),
+	"s3-website": public,
 	"s3-anonymous-access": append([]Control{
 		{securityHub, "S3.2", "buckets block public read access"},
 	}, public...),

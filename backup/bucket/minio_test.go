@@ -232,6 +232,7 @@ func TestOnMinIO(t *testing.T) {
 		{"owner's ACL", nil, "s3-acl", bucket.Pass, "grants nothing to everybody"},
 
 		{"ownership", nil, "s3-object-ownership", bucket.NotSupported, "does not have this feature"},
+		{"no access points", nil, "s3-access-points", bucket.NotSupported, "access points are of AWS"},
 		{"no website", nil, "s3-website", bucket.Pass, "is no website"},
 
 		{"private", []setting{object}, "s3-anonymous-access", bucket.Pass, "nobody can list the backups or read one"},
@@ -367,7 +368,7 @@ func TestMayOnlyList(t *testing.T) {
 	o.Credentials = aws.AnonymousCredentials{}
 	b.Client = s3.New(o)
 	supported := slices.DeleteFunc(bucket.Checks(), func(c bucket.Check) bool {
-		return !strings.HasPrefix(c.ID, "s3-") || slices.Contains([]string{"s3-public-access-block", "s3-anonymous-access", "s3-secure-transport", "s3-expected-owner", "s3-object-ownership"}, c.ID)
+		return !strings.HasPrefix(c.ID, "s3-") || slices.Contains([]string{"s3-public-access-block", "s3-anonymous-access", "s3-secure-transport", "s3-expected-owner", "s3-object-ownership", "s3-access-points"}, c.ID)
 	})
 	found := findings(t, b)
 	for _, c := range supported {

@@ -24,7 +24,7 @@ import (
 )
 
 // The actions that MinIO's policies do not know: it asks for others in their place, or has no such feature.
-var unknownToMinIO = []string{"s3:GetBucketAcl", "s3:GetBucketLogging", "s3:GetBucketOwnershipControls", "s3:GetBucketPublicAccessBlock", "s3:GetBucketWebsite"}
+var unknownToMinIO = []string{"s3:GetBucketAcl", "s3:GetBucketLogging", "s3:GetBucketOwnershipControls", "s3:GetBucketPublicAccessBlock", "s3:GetBucketWebsite", "s3:ListAccessPoints"}
 
 // without is the document with some actions taken away.
 func (d document) without(actions ...string) document {
