@@ -42,42 +42,55 @@ type Copy struct {
 // lists are the same, all copies are. Nobody writes to the restored side, and replicas do not heal each other there.
 
 const (
-	closely     = 10              // differing objects of a part whose copies are looked at one by one, on both sides
-	copyTimeout = 2 * time.Second // after which a node is taken to hold no copy of an object
+	closely = 10 // differing objects of a part whose copies are looked at one by one, on both sides
+
+	// A node that does not hold an object's shard does not answer for it until the request ends (1.38.5). Which shard that is the tool does not know, unless the node holds all of them.
+	copyTimeout      = 30 * time.Second // for the answer of a node that holds all shards
+	elsewhereTimeout = 2 * time.Second  // for one that may hold another shard only
 )
 
 // replicas says which nodes hold which shards.
 type replicas map[string]map[string][]string // collection, shard, node
 
-// of are the nodes that hold a part, and whether each of them holds all of it.
-func (r replicas) of(p *part) (nodes []string, whole bool) {
+// of are the nodes that hold a part, and how many of them hold each of its shards, at least.
+func (r replicas) of(p *part) (nodes []string, factor int) {
 	shards := r[p.collection]
 	if p.tenant != "" {
-		return shards[p.tenant], true
+		return shards[p.tenant], len(shards[p.tenant])
 	}
-	holds := map[string]int{}
+	holds := map[string]bool{}
 	for _, list := range shards {
+		if factor == 0 || len(list) < factor {
+			factor = len(list)
+		}
 		for _, node := range list {
-			holds[node]++
+			holds[node] = true
 		}
 	}
-	whole = true
-	for _, n := range holds {
-		whole = whole && n == len(shards)
-	}
-	return slices.Sorted(maps.Keys(holds)), whole
+	return slices.Sorted(maps.Keys(holds)), factor
 }
 
 // copied is a part that more than one node holds.
 type copied struct {
 	*part
 	nodes   []string
-	whole   bool // each node holds all of it
+	factor  int // nodes that hold each of its shards, at least
 	differs int64
 	missing []int64               // for each node, where it holds all: objects that another has
 	changed []int64               // and those that it has otherwise than most
 	look    []uuid.UUID           // the first that differ
 	bad     map[string]*testimony // by node
+}
+
+// whole says that each node holds all of it.
+func (w *copied) whole() bool { return w.factor == len(w.nodes) }
+
+// timeout is how long a node is waited for.
+func (w *copied) timeout() time.Duration {
+	if w.whole() {
+		return copyTimeout
+	}
+	return elsewhereTimeout
 }
 
 // testimony is what was found of one node's copies by looking closely.
@@ -111,7 +124,7 @@ func (c *comparison) compareCopies(ctx context.Context, parts []*part) error {
 	var list []*part
 	apart := map[string]bool{} // nodes that cannot be reached by themselves
 	for _, p := range parts {
-		at, whole := holders.of(p)
+		at, factor := holders.of(p)
 		if !p.onSource || !p.onRestored || len(at) < 2 {
 			continue
 		}
@@ -120,7 +133,7 @@ func (c *comparison) compareCopies(ctx context.Context, parts []*part) error {
 			apart[n] = true
 		}
 		if len(unreached) == 0 {
-			work[p] = &copied{part: p, nodes: at, whole: whole, missing: make([]int64, len(at)), changed: make([]int64, len(at)), bad: map[string]*testimony{}}
+			work[p] = &copied{part: p, nodes: at, factor: factor, missing: make([]int64, len(at)), changed: make([]int64, len(at)), bad: map[string]*testimony{}}
 			list = append(list, p)
 		}
 	}
@@ -279,7 +292,7 @@ func (c *comparison) lookAtCopies(ctx context.Context, w *copied) error {
 			continue
 		}
 		says := fmt.Sprintf("%d of %d objects looked at are not the source's, the first %s", t.bad, len(w.look), t.id)
-		if w.whole {
+		if w.whole() {
 			says = fmt.Sprintf("%d missing and %d different among its copies; %s", w.missing[n], w.changed[n], says)
 		}
 		c.differ("copy", node+"/"+w.where(), fmt.Sprint(w.sourceCount, " objects"), says, t.worst, t.rule)
@@ -294,11 +307,11 @@ func (c *comparison) lookAtCopiesOf(ctx context.Context, w *copied, id uuid.UUID
 	var seen []Digest
 	var digests digester
 	for _, node := range w.nodes {
-		restored, held, err := copyOn(ctx, c.restored, node, w.part, id)
+		restored, held, err := copyOn(ctx, w.timeout(), c.restored, node, w.part, id)
 		switch {
 		case err != nil:
 			return false, false, &sideError{"restored", err}
-		case !held && w.whole:
+		case !held && w.whole():
 			w.testify(node, id, Unverifiable, "it differs between nodes, and this one did not give its copy")
 			bad = true
 			continue
@@ -311,13 +324,17 @@ func (c *comparison) lookAtCopiesOf(ctx context.Context, w *copied, id uuid.UUID
 		}
 		nodes, copies, seen = append(nodes, node), append(copies, restored), append(seen, digest)
 	}
+	if len(nodes) < w.factor && !bad {
+		c.differ("copy", w.where(), fmt.Sprintf("at least %d copies", w.factor), fmt.Sprintf("%d nodes gave theirs", len(nodes)), Unverifiable, fmt.Sprintf("%s differs between nodes, and not all of them gave their copies", id))
+		bad = true
+	}
 	agreed := most(seen)
 	alike = !slices.ContainsFunc(seen, func(d Digest) bool { return d != agreed })
 	for n, node := range nodes {
 		if err := c.throttle(ctx, 1); err != nil {
 			return false, false, err
 		}
-		source, held, err := copyOn(ctx, c.source, c.sourceNode(node), w.part, id)
+		source, held, err := copyOn(ctx, w.timeout(), c.source, c.sourceNode(node), w.part, id)
 		if err != nil {
 			return false, false, &sideError{"source", err}
 		}
@@ -367,8 +384,8 @@ func worse(a, b Verdict) bool {
 }
 
 // copyOn reads the copy of an object that a node holds; nil: it holds the shard, and no such object. held is false when the node cannot be asked for it, as when it does not hold the shard.
-func copyOn(ctx context.Context, conn *weaviate.Conn, node string, p *part, id uuid.UUID) (o *weaviate.Object, held bool, err error) {
-	short, cancel := context.WithTimeout(ctx, copyTimeout)
+func copyOn(ctx context.Context, timeout time.Duration, conn *weaviate.Conn, node string, p *part, id uuid.UUID) (o *weaviate.Object, held bool, err error) {
+	short, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	switch got, err := conn.ObjectOn(short, node, p.collection, p.tenant, id); {
 	case err == nil:

@@ -51,7 +51,7 @@ func StartMinIOAt(ctx context.Context, host, dir string) (*MinIO, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := m.waitFor(ctx, m.Endpoint+"/minio/health/ready"); err != nil {
+	if err := m.waitFor(ctx, m.Endpoint+"/minio/health/cluster"); err != nil {
 		m.Kill()
 		return nil, err
 	}

@@ -180,6 +180,9 @@ func (s state) causeOf(n node) (text string, hopeless bool) {
 			code := "several times"
 			if end := ended(c); end != nil {
 				code = fmt.Sprintf("%d times, exit status %d", c.RestartCount+1, end.ExitCode)
+				if end.Message != "" { // such as why the runtime could not start it
+					code += ": " + end.Message
+				}
 			}
 			return fmt.Sprintf("ended before it was ready (CrashLoopBackOff: %s)", code), true
 		case waiting.Reason == "ErrImagePull" || waiting.Reason == "ImagePullBackOff":
