@@ -378,7 +378,7 @@ func (x *entries) count(p *part, group []own, lost bool, source map[uuid.UUID]bo
 		case neither:
 			t.neither++
 		case lost && (t.all.Failed == 1 || id < t.first.ID):
-			t.first = IndexFailure{Kind: "entries", Collection: p.collection, Tenant: p.tenant, ID: id, Question: o.entry.String(), Source: "not known", Restored: "not found", Want: "found", Verdict: Corrupt}
+			t.first = IndexFailure{Kind: "entries", Collection: p.collection, Tenant: p.tenant, ID: id, Question: o.String(), Source: "not known", Restored: "not found", Want: "found", Verdict: Corrupt}
 			if there {
 				t.first.Source = "found"
 			}
