@@ -11,7 +11,7 @@ import (
 var policyAccounts = Check{
 	ID: "s3-bucket-policy-accounts", Title: "The bucket policy lets in no other account", Severity: Medium,
 	Why: "What another account may do with the backups is decided there: whoever administers it hands the right on, and nobody here sees to whom.",
-	How: "No statement of the bucket policy allows anything to a principal of another account than the one that owns the bucket (bucket.expected_owner; without it a policy that names principals is unknown), or to a canonical user, whose account does not show. " +
+	How: "No statement of the bucket policy allows anything to a principal of another account than the one that owns the bucket (bucket.expected_owner; without it the caller's own, by GetCallerIdentity), or to a canonical user, whose account does not show. " +
 		"Everybody is s3-bucket-policy-status; services of AWS are let in for what they do for the owner. The detail tells whether the policy also denies what does not come through a VPC or its endpoint. Who has another account on purpose waives it.",
 	Remediation: `aws s3api get-bucket-policy --bucket BUCKET --query Policy --output text > policy.json; "${EDITOR:-vi}" policy.json && ` +
 		`aws s3api put-bucket-policy --bucket BUCKET --policy file://policy.json # take out what is allowed to principals of other accounts`,
@@ -38,9 +38,10 @@ func decidePolicyAccounts(_ context.Context, p *probe) outcome {
 	case !p.b.IsAWS():
 		return decided(NotSupported, "the S3 server does not have this feature: its principals are of no account", nil)
 	}
-	owner := p.b.ExpectedOwner
-	if owner == "" {
-		return unknown("not known: the bucket policy names principals, and without bucket.expected_owner it is not known which of them are of the owner's account")
+	// S3 tells a policy to the owner's account alone (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html): the caller is of it.
+	owner, err := p.account()
+	if err != nil {
+		return p.undecided(err)
 	}
 	var others []string
 	for _, s := range parsed {

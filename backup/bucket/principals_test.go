@@ -38,5 +38,8 @@ func TestPolicyAccounts(t *testing.T) {
 	}
 	b := onAWS(t, hardened.with("policy", allow(`{"AWS":"123456789012"}`)))
 	b.ExpectedOwner = ""
-	want(t, findings(t, b)["s3-bucket-policy-accounts"], bucket.Unknown, "without bucket.expected_owner")
+	want(t, findings(t, b)["s3-bucket-policy-accounts"], bucket.Unknown, "GetCallerIdentity")
+	mine := onAWS(t, hardened.with("policy", allow(`{"AWS":["123456789012","444455556666"]}`)).with("sts", identity))
+	mine.ExpectedOwner = "" // whose account it is then tells STS
+	want(t, findings(t, mine)["s3-bucket-policy-accounts"], bucket.Fail, "others than account 123456789012: 444455556666")
 }
