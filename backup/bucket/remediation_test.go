@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/bucket"
+	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
 )
 
 // filled puts something into the places of a remediation that a reader fills in.
@@ -54,7 +55,7 @@ func obliging(asked *atomic.Int32) http.HandlerFunc {
 // The AWS CLI itself takes each command, knows its options, and sends what it says: what it sends is not judged. The server is its proxy, because some operations put the account before the host's name.
 func TestRemediationIsTaken(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
-		t.Skip("the AWS CLI is not on this machine: whether it takes the commands is not looked at")
+		servertest.Lacking(t, "the AWS CLI is not on this machine: whether it takes the commands is not looked at")
 	}
 	command := regexp.MustCompile(`(^|&& )aws `)
 	seen := map[string]bool{}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/weaviate-drill/weaviate-drill/backup/sandbox/kubernetes"
 	"github.com/weaviate-drill/weaviate-drill/internal/servertest"
@@ -47,7 +48,7 @@ func TestSource(t *testing.T) {
 	bind("extra", corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/nowhere"}})
 
 	labels := map[string]string{"app": "weaviate"}
-	set, err := c.AppsV1().StatefulSets(ns.Name).Create(ctx, &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "weaviate"}, Spec: appsv1.StatefulSetSpec{
+	_, err = c.AppsV1().StatefulSets(ns.Name).Create(ctx, &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "weaviate"}, Spec: appsv1.StatefulSetSpec{
 		Replicas: &none, Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{
 			ServiceAccountName: "weaviate",
@@ -69,10 +70,8 @@ func TestSource(t *testing.T) {
 	}
 
 	// With one pod, which no node ever gets to run: its volume is wanted too.
-	one := int32(1)
-	set.Spec.Replicas = &one
-	set.Spec.Template.Spec.NodeSelector = map[string]string{"weaviate-drill/none": "true"}
-	_, err = c.AppsV1().StatefulSets(ns.Name).Update(ctx, set, metav1.UpdateOptions{})
+	patch := []byte(`{"spec": {"replicas": 1, "template": {"spec": {"nodeSelector": {"weaviate-drill/none": "true"}}}}}`) // the controller writes to the set as well
+	_, err = c.AppsV1().StatefulSets(ns.Name).Patch(ctx, "weaviate", types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 	check(t, err)
 	s, err = o.Source(ctx)
 	check(t, err)
