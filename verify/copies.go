@@ -52,6 +52,24 @@ const (
 // replicas says which nodes hold which shards.
 type replicas map[string]map[string][]string // collection, shard, node
 
+// replicasOf says which nodes of a side hold which shards.
+func replicasOf(ctx context.Context, conn *weaviate.Conn) (replicas, error) {
+	nodes, err := conn.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	holders := replicas{}
+	for _, n := range nodes {
+		for _, s := range n.Shards {
+			if holders[s.Collection] == nil {
+				holders[s.Collection] = map[string][]string{}
+			}
+			holders[s.Collection][s.Name] = append(holders[s.Collection][s.Name], n.Name)
+		}
+	}
+	return holders, nil
+}
+
 // of are the nodes that hold a part, and how many of them hold each of its shards, at least.
 func (r replicas) of(p *part) (nodes []string, factor int) {
 	shards := r[p.collection]
@@ -103,18 +121,9 @@ type testimony struct {
 
 // compareCopies holds the replicas of the restored side against each other.
 func (c *comparison) compareCopies(ctx context.Context, parts []*part) error {
-	nodes, err := c.restored.Nodes(ctx)
+	holders, err := replicasOf(ctx, c.restored)
 	if err != nil {
 		return &sideError{"restored", err}
-	}
-	holders := replicas{}
-	for _, n := range nodes {
-		for _, s := range n.Shards {
-			if holders[s.Collection] == nil {
-				holders[s.Collection] = map[string][]string{}
-			}
-			holders[s.Collection][s.Name] = append(holders[s.Collection][s.Name], n.Name)
-		}
 	}
 	conns := map[string]*weaviate.Conn{}
 	for _, n := range c.Nodes {

@@ -65,21 +65,3 @@ func (a *Asked) sum(b Asked) {
 	a.Asked += b.Asked
 	a.Failed += b.Failed
 }
-
-// replicasOf says which nodes of a side hold which shards.
-func replicasOf(ctx context.Context, conn *weaviate.Conn) (replicas, error) {
-	nodes, err := conn.Nodes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	holders := replicas{}
-	for _, n := range nodes {
-		for _, s := range n.Shards {
-			if holders[s.Collection] == nil {
-				holders[s.Collection] = map[string][]string{}
-			}
-			holders[s.Collection][s.Name] = append(holders[s.Collection][s.Name], n.Name)
-		}
-	}
-	return holders, nil
-}
