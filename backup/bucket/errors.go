@@ -81,7 +81,7 @@ func explain(op operationError) (text string, kind error) {
 	case credentials:
 		return explainCredentials(op.Unwrap()), ErrNoCredentials
 	case errors.Is(op, context.DeadlineExceeded):
-		return ErrUnreachable.Error() + " in time", ErrUnreachable
+		return server(op) + " does not answer in time", ErrUnreachable
 	case errors.As(op, &other):
 		return other.Error(), ErrUnreachable
 	case errors.As(op, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError" && !bare(op, api):
@@ -176,7 +176,7 @@ func explainAnswer(op operationError, api apiError) (string, error) {
 	case slices.Contains(deniedCodes, code) || status(op) == http.StatusForbidden || status(op) == http.StatusUnauthorized:
 		return fmt.Sprintf("%s (%s)", ErrDenied, answer), ErrDenied
 	case slices.Contains(overloadedCodes, code) || status(op) >= 500 && status(op) != http.StatusNotImplemented:
-		return fmt.Sprintf("the S3 server is overloaded or broken (HTTP %d %s): try again later", status(op), answer), ErrUnreachable
+		return fmt.Sprintf("%s is overloaded or broken (HTTP %d %s): try again later", server(op), status(op), answer), ErrUnreachable
 	}
 	return answer, nil
 }
@@ -208,6 +208,15 @@ var actions = map[string]string{
 
 // services are the prefixes of IAM actions by the SDK's name of the service. That of S3 Control is the one of S3.
 var services = map[string]string{"KMS": "kms:", "STS": "sts:", "EC2": "ec2:", "CloudTrail": "cloudtrail:", "IAM": "iam:"}
+
+// server is who was asked: the S3 server, or another service of AWS by its name.
+func server(op operationError) string {
+	var of interface{ Service() string }
+	if errors.As(op, &of) && services[of.Service()] != "" {
+		return of.Service()
+	}
+	return "the S3 server"
+}
 
 // actionOf is the IAM action that the operation of any service needs.
 func actionOf(op operationError) string {
