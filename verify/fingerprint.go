@@ -40,6 +40,7 @@ type Fingerprint struct {
 	Ended         time.Time `json:"ended"`
 	// Aliases are by name; nil: they could not be read, for the reason in Unread.
 	Aliases     map[string]string       `json:"aliases"`
+	Access      *FingerprintAccess      `json:"access,omitempty"` // nil: a file from before it was read
 	Collections []FingerprintCollection `json:"collections"`
 	Unread      []string                `json:"unread,omitempty"` // what is in no collection and could not be read
 	size        int64                   // bytes as it is stored
@@ -53,6 +54,9 @@ type FingerprintCollection struct {
 	REST        bool                `json:"rest,omitempty"` // its objects were read over REST, in whose form they have other digests than in that of gRPC
 	Parts       []FingerprintPart   `json:"parts"`          // one for each tenant, or the one that is the whole collection
 	Samples     []FingerprintSample `json:"samples,omitempty"`
+	// Questions are what the indexes were asked, and what they answered. Unasked says what they were not asked, and why; in a file from before there were any, nothing does.
+	Questions []FingerprintQuestion `json:"questions,omitempty"`
+	Unasked   []string              `json:"unasked,omitempty"`
 }
 
 // FingerprintPart is a tenant, or a collection without tenants.
@@ -255,7 +259,7 @@ func (c *FingerprintCollection) check(total *int64) error {
 	if len(c.Samples) > fingerprintSamples || !slices.IsSortedFunc(c.Samples, bySample) {
 		return fmt.Errorf("its %d samples are too many or out of order", len(c.Samples))
 	}
-	return nil
+	return c.checkQuestions()
 }
 
 func bySample(a, b FingerprintSample) int {

@@ -20,14 +20,15 @@ const (
 )
 
 // CompareFingerprint holds a restored Weaviate against fingerprints of its source, of Options.Before and Options.After at least one, when the source itself is gone. What only a source can tell is not in the result: which
-// of its shards lie where, and what its indexes answer. At the levels above counts every object is read. Errors are as those of Compare.
+// of its shards lie where. At level sample and full every object is read, and at level index the restored indexes are asked too, also what the source answered when its fingerprints were taken. Errors are as those of Compare.
 func CompareFingerprint(ctx context.Context, restored *weaviate.Conn, o Options) (*Result, error) {
 	if o.Before == nil && o.After == nil {
 		return nil, errors.New("verify: there is no fingerprint to compare with")
 	}
-	if o.Level.AtLeast(LevelSample) {
-		o.Level = LevelFull // there is no second side that reading less would spare, and none whose indexes answer
+	if o.Level == LevelSample {
+		o.Level = LevelFull // there is no second side that reading less would spare
 	}
+	o.Index.Neighbours = askedOfSource.Neighbours
 	began := time.Now()
 	c, err := newComparison(nil, restored, o, 1)
 	if err != nil {
@@ -44,13 +45,13 @@ func CompareFingerprint(ctx context.Context, restored *weaviate.Conn, o Options)
 	if err == nil {
 		err = c.conclude(ctx, parts)
 	}
+	if err == nil && c.Level.AtLeast(LevelIndex) {
+		err = c.lookAtIndexes(ctx, parts)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if o.Roles || o.Users {
-		c.unknown("roles and users were not compared: fingerprints do not hold them")
-	}
-	c.note("there is no source: shards, replicas and answers of indexes were not compared")
+	c.note("there is no source: shards and replicas were not compared")
 	if c.past.single {
 		c.note(onlyOne, c.past.after.Began.Format(time.RFC3339))
 	}
@@ -70,6 +71,9 @@ func (c *comparison) structureAlone(ctx context.Context) ([]*part, error) {
 	}
 	restored := byName(list)
 	if err := c.aliasesAlone(ctx, restored); err != nil {
+		return nil, err
+	}
+	if err := c.accessAlone(ctx); err != nil {
 		return nil, err
 	}
 	names := map[string]bool{}

@@ -91,6 +91,11 @@ func (p *past) collections(name string) (before, after *FingerprintCollection) {
 	return p.before.collection(name), p.after.collection(name)
 }
 
+// at is when a fingerprint was begun: what was written earlier, its questions were answered with.
+func (p *past) at(moment int) time.Time {
+	return [2]time.Time{p.before.Began, p.after.Began}[moment]
+}
+
 // pastPart is what the fingerprints hold of a part.
 type pastPart struct {
 	*past

@@ -29,7 +29,7 @@ type FingerprintOptions struct {
 	Progress func(done, total int64)
 }
 
-// TakeFingerprint reads all objects of a Weaviate once, at read consistency ONE, and activates no tenant. What a tenant holds that is not active is not known, and its part says so. An error means that there is no
+// TakeFingerprint reads all objects of a Weaviate once, at read consistency ONE, asks its indexes a few questions, and activates no tenant. What a tenant holds that is not active is not known, and its part says so. An error means that there is no
 // fingerprint: the server cannot be reached, or refuses the credentials. Memory use is bounded as the fingerprint is.
 func TakeFingerprint(ctx context.Context, conn *weaviate.Conn, o FingerprintOptions) (*Fingerprint, error) {
 	if o.Concurrency < 0 || o.MaxRate < 0 {
@@ -37,7 +37,7 @@ func TakeFingerprint(ctx context.Context, conn *weaviate.Conn, o FingerprintOpti
 	}
 	o.Concurrency = cmp.Or(o.Concurrency, 2)
 	t := &taking{FingerprintOptions: o, conn: conn, limiter: limiter(o.MaxRate), f: &Fingerprint{Schema: FingerprintSchema, Began: time.Now().UTC()}}
-	for _, do := range []func(context.Context) error{t.structure, t.counts, t.objects} {
+	for _, do := range []func(context.Context) error{t.structure, t.counts, t.objects, t.questions} {
 		if err := do(ctx); err != nil {
 			return nil, err
 		}
@@ -52,8 +52,9 @@ type taking struct {
 	conn    *weaviate.Conn
 	limiter *rate.Limiter
 	f       *Fingerprint
-	parts   []*takenPart // that can be read
-	samples []samples    // of each collection
+	schemas []weaviate.Collection // of the collections of f
+	parts   []*takenPart          // that can be read
+	samples []samples             // of each collection
 
 	mu          sync.Mutex
 	done, total int64
@@ -83,6 +84,9 @@ func (t *taking) structure(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	if t.f.Access, err = takeAccess(ctx, t.conn); err != nil {
+		return err
+	}
 	list, err := t.conn.Collections(ctx)
 	if err != nil {
 		return err
@@ -91,7 +95,7 @@ func (t *taking) structure(ctx context.Context) error {
 		_, own := tracer.Owner(c) // is written to while the backup is made, and goes after it
 		return own || slices.Contains(t.Excluded, c.Name)
 	})
-	t.f.Collections, t.samples = make([]FingerprintCollection, len(list)), make([]samples, len(list))
+	t.schemas, t.f.Collections, t.samples = list, make([]FingerprintCollection, len(list)), make([]samples, len(list))
 	for i, c := range list {
 		f := &t.f.Collections[i]
 		*f = FingerprintCollection{Name: c.Name, MultiTenant: c.MultiTenant, REST: c.NeedsREST(), Parts: []FingerprintPart{}}

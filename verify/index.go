@@ -19,6 +19,7 @@ type Index struct {
 	Collections []IndexedCollection `json:"collections"`
 	Failed      int64               `json:"failed"`             // questions that an index of the restored side answers wrongly
 	Failures    []IndexFailure      `json:"failures,omitempty"` // at most 20 of a kind and a collection or tenant, and Options.MaxDifferences in all
+	Stored      *StoredAnswers      `json:"stored,omitempty"`   // nil: the source itself was asked
 	Skipped     []string            `json:"skipped,omitempty"`  // what no question is asked of, and why
 	Notes       []string            `json:"notes,omitempty"`    // findings for the source
 	Unknown     []string            `json:"unknown,omitempty"`  // what could not be asked or judged, each with its reason. Anything here makes the outcome inconclusive.
@@ -68,6 +69,10 @@ type VectorIndex struct {
 	Probes   int    `json:"probes"`            // searches whose answers were held against exact search
 	Source   Recall `json:"source"`            // counts only neighbours that the source still has as they were restored
 	Restored Recall `json:"restored"`
+
+	exhaustive bool   // looks at every vector, so it needs no other to be judged by
+	fewer      int64  // searches that found fewer than the source did when a fingerprint was taken
+	own        Recall // of the source, then: objects that their own vectors found
 }
 
 // Recall is the share of the true nearest neighbours that searches found.
@@ -159,6 +164,7 @@ type indexer struct {
 	Options
 	restored *weaviate.Conn
 	source   *weaviate.Conn                               // nil: gone
+	past     *past                                        // that is asked in its place
 	wait     func(ctx context.Context, objects int) error // before the source is asked
 
 	mu          sync.Mutex
@@ -169,23 +175,6 @@ type indexer struct {
 
 func newIndexer(restored, source *weaviate.Conn, o Options, wait func(context.Context, int) error) *indexer {
 	return &indexer{Options: o, restored: restored, source: source, wait: wait, index: Index{Options: o.Index}, collections: map[string]*IndexedCollection{}, listed: map[[3]string]int{}}
-}
-
-// JudgeProbes asks the restored Weaviate what another answered, and holds its answers against its own objects, which it reads for that: those of the tenants that the probes are about. Recall on the other side is
-// taken from the answers in the probes. When source is given, it is read to tell what has changed there since; otherwise what was written after it answered is left out. An error means that nothing more could be asked.
-func JudgeProbes(ctx context.Context, restored, source *weaviate.Conn, probes []Probe, o Options, wait func(ctx context.Context, objects int) error) (*Index, error) {
-	o, err := o.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	x := newIndexer(restored, source, o, wait)
-	if err := x.judge(ctx, probes); err != nil {
-		return nil, err
-	}
-	index := x.conclude()
-	index.Duration = time.Since(began)
-	return index, nil
 }
 
 // conclude judges the recall of each vector, and puts everything in order.
@@ -221,29 +210,44 @@ func (x *indexer) judgeRecall(c *IndexedCollection, v *VectorIndex) {
 		x.note("%s: %d objects cannot be reached by their own vectors, on the source as little: the backup brought back what was there", where, v.Neither)
 	}
 	if v.Untold > 0 {
-		x.unknown("%s: %d objects cannot be reached by their own vectors, and the source no longer has them so, to be asked the same", where, v.Untold)
+		reached := Recall{v.Itself.Asked - v.Untold, v.Itself.Asked}
+		if v.own.Found < v.own.Of && v.own.Share()-reached.Share() <= chance(v.own, reached) {
+			x.note("%s: %d of %d objects cannot be reached by their own vectors; on the source it was %d of %d when the fingerprint was taken: the backup brought back what was there", where, v.Untold, reached.Of, v.own.Of-v.own.Found, v.own.Of)
+		} else {
+			x.unknown("%s: %d objects cannot be reached by their own vectors, and the source no longer has them so, to be asked the same", where, v.Untold)
+		}
 	}
 	if v.Probes == 0 {
 		return
 	}
-	if v.Source.Of == 0 || v.Restored.Of == 0 {
+	wanted, rule := v.Source, "against exact search, recall is lower than on the source by more than %g and the %.3f that chance explains"
+	if v.exhaustive && wanted.Of == 0 {
+		wanted, rule = Recall{v.Restored.Of, v.Restored.Of}, "an index that looks at every vector misses true neighbours, more than %g and the %.3f that chance explains"
+	}
+	if wanted.Of == 0 || v.Restored.Of == 0 {
 		x.unknown("%s: recall cannot be held against the source's, which no longer has what was asked for, or gave no answer", where)
 		return
 	}
-	source, restored := v.Source.Share(), v.Restored.Share()
-	pooled := float64(v.Source.Found+v.Restored.Found) / float64(v.Source.Of+v.Restored.Of)
-	chance := 1.64 * math.Sqrt(pooled*(1-pooled)*(1/float64(v.Source.Of)+1/float64(v.Restored.Of)))
+	source, restored := wanted.Share(), v.Restored.Share()
+	chance := chance(wanted, v.Restored)
 	if allowed := x.Index.RecallMargin + chance; source-restored > allowed {
+		x.ruleFewer(Corrupt, v.fewer)
 		x.fail(IndexFailure{
 			Kind: "recall", Collection: c.Name, Vector: v.Name, Question: fmt.Sprintf("recall@%d of vector %q, %d searches", x.Index.Neighbours, v.Name, v.Probes),
-			Source: v.Source.String(), Restored: v.Restored.String(), Want: fmt.Sprintf("at least %.3f", source-allowed), Verdict: Corrupt,
-			Rule: fmt.Sprintf("against exact search, recall is lower than on the source by more than %g and the %.3f that chance explains", x.Index.RecallMargin, chance),
+			Source: v.Source.String(), Restored: v.Restored.String(), Want: fmt.Sprintf("at least %.3f", source-allowed), Verdict: Corrupt, Rule: fmt.Sprintf(rule, x.Index.RecallMargin, chance),
 		})
 		return
 	}
+	x.ruleFewer(Match, v.fewer)
 	if restored < poorRecall {
 		x.note("%s: recall is %s, and %s on the source: the backup brought back what was there, and a search there misses as much", where, v.Restored, v.Source)
 	}
+}
+
+// chance is by how much two shares differ once in twenty times though what they were drawn from is the same.
+func chance(a, b Recall) float64 {
+	pooled := float64(a.Found+b.Found) / float64(a.Of+b.Of)
+	return 1.64 * math.Sqrt(pooled*(1-pooled)*(1/float64(a.Of)+1/float64(b.Of)))
 }
 
 // poorRecall is what an index that works hardly ever falls below, unless its vectors are compressed hard: worth a note.

@@ -221,8 +221,9 @@ func (x *indexer) judgeInverted(ctx context.Context, p *part, q *question, t *tr
 	a := &q.restored
 	room := int64(q.Limit)
 	switch {
-	case a.Error != "" && q.Answer.Error != "":
+	case a.Error != "" && !q.answered():
 		x.unknown("%s: %s: refused: %s", q.where(), q, a.Error)
+		x.ruleRefused(q)
 		return nil
 	case a.Error != "":
 		failure.Rule = "the restored side refuses the question"
@@ -235,7 +236,7 @@ func (x *indexer) judgeInverted(ctx context.Context, p *part, q *question, t *tr
 	case t.own && !a.has(q.Object):
 		failure.Rule = "its inverted index does not find an object that holds the value"
 	}
-	same := failure.Rule != "" && a.Error == "" && q.answered() && a.Count == q.Answer.Count && a.sameIDs(&q.Answer)
+	same := failure.Rule != "" && a.Error == "" && q.answered() && q.alike()
 	if same { // its objects may have been written since, and then its answer is right
 		var err error
 		if same, err = x.untouched(ctx, p, q, t.written); err != nil {
@@ -246,6 +247,7 @@ func (x *indexer) judgeInverted(ctx context.Context, p *part, q *question, t *tr
 		x.note("%s: %s: both sides answer %s, and right is %s: %s, and that of the source was so too", q.where(), q, failure.Restored, failure.Want, failure.Rule)
 	}
 	failed := failure.Rule != "" && !same
+	x.ruleInverted(q, t, failure.Rule, same)
 	x.in(q.Collection, func(c *IndexedCollection) {
 		p := c.property(property)
 		p.Result.add(failed)
@@ -265,7 +267,7 @@ func (p *Probe) answered() bool { return !p.Answer.At.IsZero() && p.Answer.Error
 // untouched says whether the object of a question was on the source, as it was restored, when that was asked.
 func (x *indexer) untouched(ctx context.Context, p *part, q *question, written int64) (bool, error) {
 	if x.source == nil {
-		return x.before(written, q), nil
+		return q.stored != nil, nil // which is asked of no other object
 	}
 	object, err := x.onSource(ctx, p, q.Object)
 	return object != nil && object.Updated == written, err
@@ -274,6 +276,14 @@ func (x *indexer) untouched(ctx context.Context, p *part, q *question, written i
 // before says whether a write was surely there when the source answered.
 func (x *indexer) before(written int64, q *question) bool {
 	return time.UnixMilli(written).Before(q.Answer.At.Add(-x.ClockSkew))
+}
+
+// alike says whether both sides gave the same answer.
+func (q *question) alike() bool {
+	if q.stored != nil {
+		return q.restored.kept(&q.Probe).equal(q.stored.answer)
+	}
+	return q.restored.Count == q.Answer.Count && q.restored.sameIDs(&q.Answer)
 }
 
 func (a *Answer) sameIDs(b *Answer) bool {
@@ -311,11 +321,13 @@ func (x *indexer) judgeNear(ctx context.Context, p *part, q *question, t *truth)
 		Source: fmt.Sprintf("%d found", len(q.Answer.Found)), Restored: fmt.Sprintf("%d found", len(q.restored.Found)), Want: "objects that exist",
 	}
 	switch {
-	case q.restored.Error != "" && q.Answer.Error != "":
+	case q.restored.Error != "" && !q.answered():
 		x.unknown("%s: %s: refused: %s", q.where(), q, q.restored.Error)
+		x.ruleRefused(q)
 		return nil
 	case q.restored.Error != "":
 		failure.Restored, failure.Want, failure.Rule = q.restored.Error, "an answer", "the restored side refuses the question"
+		x.ruleNear(q, failure.Rule, Recall{}, Recall{})
 		x.fail(failure)
 		return nil
 	case len(t.right) < len(q.found):
@@ -348,9 +360,17 @@ func (x *indexer) judgeNear(ctx context.Context, p *part, q *question, t *truth)
 			}
 		}
 	}
+	fewer := x.ruleNear(q, failure.Rule, restored, source)
 	x.in(q.Collection, func(c *IndexedCollection) {
 		v := c.vector(q.Near.Vector, q.Near.Metric)
 		v.Probes++
+		v.fewer += fewer
+		if q.stored != nil && q.answered() {
+			v.own.Of++
+			if q.Answer.reaches(q.Object) {
+				v.own.Found++
+			}
+		}
 		v.Restored.Found, v.Restored.Of = v.Restored.Found+restored.Found, v.Restored.Of+restored.Of
 		v.Source.Found, v.Source.Of = v.Source.Found+source.Found, v.Source.Of+source.Of
 	})
@@ -360,7 +380,7 @@ func (x *indexer) judgeNear(ctx context.Context, p *part, q *question, t *truth)
 // unchanged says whether the source has, or had when it answered, an object with the vector that was restored.
 func (x *indexer) unchanged(ctx context.Context, p *part, q *question, m ranked) (bool, error) {
 	if x.source == nil {
-		return x.before(m.updated, q), nil
+		return x.has(ctx, q, m)
 	}
 	source, err := x.onSource(ctx, p, m.id)
 	if err != nil || source == nil {

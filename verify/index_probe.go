@@ -43,8 +43,7 @@ const (
 	foundMost = 20
 )
 
-// Probe is one question to an index of one collection or tenant, drawn from an object of it, with the answer that it got. Exactly one of Near, Where and Keyword is set. Probes can be stored as JSON and asked
-// again of another Weaviate.
+// Probe is one question to an index of one collection or tenant, drawn from an object of it, with the answer that it got. Exactly one of Near, Where and Keyword is set.
 type Probe struct {
 	Collection string              `json:"collection"`
 	Tenant     string              `json:"tenant,omitempty"`
@@ -56,6 +55,9 @@ type Probe struct {
 	Tokenization string `json:"tokenization,omitempty"`
 	Limit        int    `json:"limit"` // objects asked for at the most
 	Answer       Answer `json:"answer"`
+
+	written int64         // when the object was, ms
+	stored  *storedAnswer // of a fingerprint; nil: the answer was asked for just now
 }
 
 // Near is a search by a vector.
@@ -155,30 +157,6 @@ func (a *Answer) ask(ctx context.Context, conn *weaviate.Conn, p *Probe) (err er
 	return err
 }
 
-// DrawProbes draws questions for the indexes of one collection from its objects: those of the tenants that are named or, when it has none, of the whole. It reads the ids of all of them, and the content of as many
-// as there are questions for. skipped says for what there is no question, and why. wait is as for AskProbes.
-func DrawProbes(ctx context.Context, conn *weaviate.Conn, collection weaviate.Collection, tenants []string, o Options, wait func(ctx context.Context, objects int) error) (probes []Probe, skipped []string, err error) {
-	if o, err = o.withDefaults(); err != nil {
-		return nil, nil, err
-	}
-	if !collection.MultiTenant {
-		tenants = []string{""}
-	}
-	var parts []*part
-	for _, tenant := range tenants {
-		p := &part{collection: collection.Name, tenant: tenant}
-		if p.restoredCount, err = conn.Count(ctx, p.collection, p.tenant); err != nil {
-			return nil, nil, err
-		}
-		parts = append(parts, p)
-	}
-	drawn, err := drawObjects(ctx, conn, parts, max(o.Index.Probes, o.Index.Values), o, wait)
-	if err != nil {
-		return nil, nil, err
-	}
-	return probesOf(ctx, conn, collection, drawn, o.Index, wait)
-}
-
 // drawObjects draws n ids of all parts together, uniformly, and besides one of each part that has none among them, as long as these are no more than n. The lowest ranks come first.
 func drawObjects(ctx context.Context, conn *weaviate.Conn, parts []*part, n int, o Options, wait func(context.Context, int) error) ([]candidate, error) {
 	d := &draw{n: n, first: map[*part]candidate{}}
@@ -250,7 +228,7 @@ func probesOf(ctx context.Context, conn *weaviate.Conn, collection weaviate.Coll
 		if object == nil { // deleted since
 			continue
 		}
-		probe := Probe{Collection: d.part.collection, Tenant: d.part.tenant, Object: object.ID}
+		probe := Probe{Collection: d.part.collection, Tenant: d.part.tenant, Object: object.ID, written: object.Updated}
 		for _, v := range object.Vectors {
 			index := schema.vectors[v.Name]
 			if searches[v.Name] == o.Probes || !index.answersItself(v) {
@@ -302,12 +280,22 @@ func (p *Probe) asksFor(property string) bool {
 	return p.Keyword != nil && p.Keyword.Property == property || p.Where != nil && p.Where.Property == property && p.Where.Operator != weaviate.IsNull
 }
 
-// kind tells questions apart of which so many are asked: by index, that is by property and operator.
-func (p *Probe) kind() string {
-	if p.Keyword != nil {
-		return p.Keyword.Property + " keyword"
+// asks tells questions apart: what of which vector or property.
+func (p *Probe) asks() (what, of string) {
+	switch {
+	case p.Near != nil:
+		return "near", p.Near.Vector
+	case p.Keyword != nil:
+		return "keyword", p.Keyword.Property
+	default:
+		return string(p.Where.Operator), p.Where.Property
 	}
-	return p.Where.Property + " " + string(p.Where.Operator)
+}
+
+// kind is that of which so many are asked: by index, that is by property and operator.
+func (p *Probe) kind() string {
+	what, of := p.asks()
+	return of + " " + what
 }
 
 // same says whether two probes ask the same of the same inverted index.

@@ -20,6 +20,7 @@ import (
 func (c *comparison) lookAtIndexes(ctx context.Context, parts []*part) error {
 	began := time.Now()
 	x := newIndexer(c.restored, c.source, c.Options, c.throttle)
+	x.past = c.past
 	err := WaitIndexed(ctx, c.restored, c.Index.Timeout, nil)
 	switch {
 	case errors.Is(err, ErrNotIndexed):
@@ -89,7 +90,11 @@ func (x *indexer) look(ctx context.Context, collection weaviate.Collection, part
 		return x.unread(&part{collection: collection.Name}, err)
 	}
 	x.index.Skipped = append(x.index.Skipped, skipped...)
-	if err := AskProbes(ctx, x.source, probes, x.Concurrency, x.wait); err != nil {
+	if x.source == nil {
+		if probes, err = x.remembered(ctx, collection, parts, probes); err != nil {
+			return err
+		}
+	} else if err := AskProbes(ctx, x.source, probes, x.Concurrency, x.wait); err != nil {
 		return &sideError{"source", err}
 	}
 	return x.judge(ctx, probes)

@@ -33,24 +33,16 @@ func (c *comparison) access(ctx context.Context) error {
 	if !c.Roles && !c.Users {
 		return nil
 	}
-	needed := weaviate.SeesUsers
-	if c.Roles {
-		needed = weaviate.SeesRoles
-	}
 	var users [2]map[string]weaviate.User
 	var roles [2]map[string]weaviate.Role
 	for i, conn := range []*weaviate.Conn{c.source, c.restored} {
 		side := [2]string{"source", "restored"}[i]
-		may, err := conn.Access(ctx)
-		if err == nil {
-			if lack := may.Lacks(needed); lack != "" {
-				c.unknown("roles and users were not compared: on the %s side %s, and what it may not see is left out without a word", side, lack)
-				return nil
-			}
-			users[i], err = keyed(ctx, conn.Users, func(u weaviate.User) string { return u.Name })
-		}
-		if err == nil && c.Roles {
-			roles[i], err = keyed(ctx, conn.Roles, func(r weaviate.Role) string { return r.Name })
+		var lack string
+		var err error
+		users[i], roles[i], lack, err = seen(ctx, conn, c.Roles)
+		if lack != "" {
+			c.unknown("roles and users were not compared: on the %s side %s", side, lack)
+			return nil
 		}
 		if errors.Is(err, weaviate.ErrForbidden) || errors.Is(err, weaviate.ErrNotFound) {
 			c.unknown("roles and users were not compared: %v", &sideError{side, err})
@@ -68,6 +60,26 @@ func (c *comparison) access(ctx context.Context) error {
 		c.compareRoles(roles[0], roles[1], users[0], users[1])
 	}
 	return nil
+}
+
+// seen reads the users and, when asked for, the roles of a side by name. lack says why the credentials may not see all of them; then neither is read.
+func seen(ctx context.Context, conn *weaviate.Conn, withRoles bool) (users map[string]weaviate.User, roles map[string]weaviate.Role, lack string, err error) {
+	needed := weaviate.SeesUsers
+	if withRoles {
+		needed = weaviate.SeesRoles
+	}
+	may, err := conn.Access(ctx)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if lack := may.Lacks(needed); lack != "" {
+		return nil, nil, lack + ", and what it may not see is left out without a word", nil
+	}
+	users, err = keyed(ctx, conn.Users, func(u weaviate.User) string { return u.Name })
+	if err == nil && withRoles {
+		roles, err = keyed(ctx, conn.Roles, func(r weaviate.Role) string { return r.Name })
+	}
+	return users, roles, "", err
 }
 
 func keyed[T any](ctx context.Context, list func(context.Context) ([]T, error), key func(T) string) (map[string]T, error) {

@@ -45,6 +45,8 @@ func TestRolesAndUsers(t *testing.T) {
 	})
 	const skew = 200 * time.Millisecond
 	time.Sleep(2 * skew)
+	taken := FingerprintOptions{Excluded: leftOut(t, source, "Secret")}
+	before := fingerprint(t, source, taken)
 	if _, err := source.CreateBackup(t.Context(), weaviate.BackupRequest{ID: "roles", Include: []string{"Secret"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +54,10 @@ func TestRolesAndUsers(t *testing.T) {
 		return source.BackupStatus(t.Context(), "roles", weaviate.Location{})
 	})
 	end := time.Now()
+	after := fingerprint(t, source, taken)
+	if a, b := timeless(t, before), timeless(t, after); a != b || strings.Contains(strings.ToLower(a), "apikey") || strings.Contains(a, keys[0]) || strings.Contains(a, keys[1]) {
+		t.Errorf("two fingerprints of the same roles, which hold nothing of a key: %s and %s", a, b)
+	}
 	var made struct{ StartedAt time.Time }
 	if err := source.Do(t.Context(), http.MethodGet, "/backups/s3/roles", nil, &made); err != nil {
 		t.Fatal(err)
@@ -76,6 +82,12 @@ func TestRolesAndUsers(t *testing.T) {
 	if len(r.Structure) > 0 || len(r.Unknown) > 0 || *r.Access != (AccessCompared{Roles: 2, Permissions: 4, Assignments: 5, Users: 2}) {
 		dump(t, r)
 		t.Fatalf("equal: %+v", r.Access)
+	}
+	alone := options
+	alone.Before, alone.After = before, after
+	if r := compareAlone(t, restored, alone); len(r.Structure) > 0 || len(r.Unknown) > 0 || *r.Access != (AccessCompared{Roles: 2, Permissions: 4, Assignments: 5, Users: 2}) {
+		dump(t, r)
+		t.Fatalf("equal to the fingerprints: %+v", r.Access)
 	}
 	for _, test := range []struct {
 		name         string
@@ -115,7 +127,15 @@ func TestRolesAndUsers(t *testing.T) {
 	} {
 		test.damage()
 		r := look()
+		byFingerprint := compareAlone(t, restored, alone)
 		test.mend()
+		noticed := slices.ContainsFunc(byFingerprint.Structure, func(d StructureDifference) bool {
+			return d.Kind == test.want.Kind && d.Where == test.want.Where && (d.Verdict == Lost || d.Verdict == Unexpected)
+		})
+		if test.want.Verdict != Drift && (!noticed || byFingerprint.Outcome() != Failed) || test.want.Verdict == Drift && len(byFingerprint.Structure) > 0 {
+			dump(t, byFingerprint)
+			t.Errorf("%s, by the fingerprints: %s", test.name, byFingerprint.Outcome())
+		}
 		if !slices.Contains(r.Structure, test.want) || test.want.Verdict != Drift && r.Outcome() != Failed || test.want.Verdict == Drift && len(r.Structure) != 1 {
 			dump(t, r)
 			t.Errorf("%s: %s", test.name, r.Outcome())
@@ -130,6 +150,9 @@ func TestRolesAndUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer scoped.Close()
+	if f := fingerprint(t, scoped, taken); !strings.Contains(f.Access.Unread, `user "bob" lacks`) || f.Access.Roles != nil || f.Access.Users != nil {
+		t.Errorf("with few rights: %+v", f.Access)
+	}
 	if r := compare(t, scoped, restored, options); r.Access != nil || !strings.Contains(strings.Join(r.Unknown, " "), `user "bob" lacks`) {
 		t.Errorf("with few rights: %+v, unknown %q", r.Access, r.Unknown)
 	}

@@ -25,9 +25,10 @@ func (a *app) fingerprintCommand() *cobra.Command {
 	var o fingerprintOptions
 	c := &cobra.Command{
 		Use: "fingerprint", Short: "Describe what the source holds, for a day when it has changed or is gone",
-		Long: `Reads all objects of the source once and writes a fingerprint: schema, aliases, tenants, exact counts, and sums and
-digests from which a restored Weaviate can be judged later (verify --fingerprint). It holds no content of objects. No
-tenant is activated, so what an inactive one holds is not in it.
+		Long: `Reads all objects of the source once and writes a fingerprint: schema, aliases, roles, tenants, exact counts, sums and
+digests, and what its indexes answer to a few questions. From that a restored Weaviate can be judged later (verify
+--fingerprint). It holds no content of objects and no keys. No tenant is activated, so what an inactive one holds is
+not in it.
 
 With --backup-id it is kept in the evidence, where drills of that backup find it: as the one from before, while there
 is no backup of that id, and as the one from after, once it is complete. A drill that makes a backup takes both itself.`,

@@ -25,7 +25,7 @@ func indexSection(v *verify.Result) section {
 		return section{}
 	}
 	x := v.Index
-	s := section{title: "Indexes: " + string(x.Outcome()), tone: indexTone(x.Outcome()), lines: []string{indexLine(x)}, table: indexTable(x)}
+	s := section{title: "Indexes: " + string(x.Outcome()), tone: indexTone(x.Outcome()), lines: append([]string{indexLine(x)}, storedLines(x.Stored)...), table: indexTable(x)}
 	for _, c := range x.Collections[:min(len(x.Collections), few)] {
 		if line := entriesLine(c); line != "" {
 			s.more = append(s.more, line)
