@@ -9,7 +9,8 @@ import (
 var secureTransport = Check{
 	ID: "s3-secure-transport", Title: "Requests over plain HTTP are denied", Severity: Medium,
 	Why: "S3 serves plain HTTP too: one client with the wrong endpoint sends a backup in clear over the network.",
-	How: "The endpoint in use is https, and the bucket policy denies to everybody, under the one condition aws:SecureTransport = false, listing the bucket and reading, writing and deleting objects below the backup prefix.",
+	How: "The endpoint in use is https, and the bucket policy denies to everybody, under the one condition aws:SecureTransport = false, listing the bucket and reading, writing and deleting objects below the backup prefix. " +
+		"Nothing is sent over plain HTTP to try it: without a signature AWS refuses the request for that alone, and signed by a role it would carry a session token in clear.",
 	Remediation: `aws s3api put-bucket-policy --bucket BUCKET --policy ` +
 		`'{"Version":"2012-10-17","Statement":[{"Sid":"DenyPlainHTTP","Effect":"Deny","Principal":"*","Action":"s3:*",` +
 		`"Resource":["arn:aws:s3:::BUCKET","arn:aws:s3:::BUCKET/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}'` +
