@@ -1,7 +1,9 @@
 package verify
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/weaviate-drill/weaviate-drill/internal/secret"
 	"github.com/weaviate-drill/weaviate-drill/internal/servers"
@@ -125,6 +129,10 @@ func TestStoredAnswers(t *testing.T) {
 }
 
 func TestFingerprintQuestionsStayWithinTheirBounds(t *testing.T) {
+	biggest := FingerprintQuestion{Object: uuid.Max, What: string(weaviate.Within), FingerprintAnswer: FingerprintAnswer{Count: math.MaxInt64, Found: make([]byte, (foundMost-1)*16)}}
+	if raw, err := json.Marshal(biggest); err != nil || len(raw) > 700 { // as docs/fingerprint.md says
+		t.Errorf("a question takes %d bytes, %v", len(raw), err)
+	}
 	var probes []Probe
 	for range 300 {
 		probes = append(probes, Probe{Near: &Near{}}, Probe{Keyword: &Keyword{}})

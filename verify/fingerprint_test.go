@@ -330,6 +330,14 @@ func TestParseFingerprint(t *testing.T) {
 		"members out of order":         func(f *Fingerprint) { slices.Reverse(f.Collections[0].Parts[0].Ranges[0].Members) },
 		"objects that nobody read":     func(f *Fingerprint) { f.Collections[0].Parts[0].Unread = "x" },
 		"samples out of order":         func(f *Fingerprint) { slices.Reverse(f.Collections[0].Samples) },
+		"questions out of order":       func(f *Fingerprint) { slices.Reverse(f.Collections[0].Questions) },
+		"a question about no sample":   func(f *Fingerprint) { f.Collections[0].Questions[1].Object = uuid.UUID{3} },
+		"a question twice":             func(f *Fingerprint) { f.Collections[0].Questions[1] = f.Collections[0].Questions[0] },
+		"half an id":                   func(f *Fingerprint) { f.Collections[0].Questions[0].Found = make([]byte, 24) },
+		"more neighbours than asked":   func(f *Fingerprint) { f.Collections[0].Questions[0].Found = make([]byte, 11*16) },
+		"too many questions": func(f *Fingerprint) {
+			f.Collections[0].Questions = slices.Repeat(f.Collections[0].Questions[:1], collectionQuestions+1)
+		},
 	} {
 		f := example()
 		spoil(f)
@@ -362,6 +370,9 @@ func example() *Fingerprint {
 		{
 			Name: "Article", Definition: []byte(`{"class":"Article"}`), Parts: []FingerprintPart{{Count: 3, Prefix: 1, Ranges: []FingerprintRange{r(0, 1, 0x01000002), r(1, 9)}}},
 			Samples: []FingerprintSample{{ID: uuid.UUID{1}}, {ID: uuid.UUID{2}}},
+			Questions: []FingerprintQuestion{
+				{Object: uuid.UUID{1}, What: "near", FingerprintAnswer: FingerprintAnswer{Full: true, Found: make([]byte, 32), Furthest: 0.5}}, {Object: uuid.UUID{2}, What: "=", Of: "title", FingerprintAnswer: FingerprintAnswer{Count: 7}},
+			},
 		},
 		{Name: "Note", Definition: []byte(`{"class":"Note"}`), MultiTenant: true, Parts: []FingerprintPart{{Tenant: "a", Activity: "HOT"}, {Tenant: "b", Activity: "COLD", Unread: "inactive"}}},
 	}}
