@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -113,7 +114,8 @@ func (a *app) backupListCommand() *cobra.Command {
 		Use: "list", Short: "List all backups in the bucket",
 		Long: `Lists every backup below the configured path, the oldest first, from S3 alone: no Weaviate is asked. Every object is
 listed, so a lost chunk shows as a gap ("backup show" also sees a lost last one), and so does the day on which a lifecycle
-rule takes a backup away, or the base that it builds on: docs/inventory.md says what each column rests on.`,
+rule takes a backup away, or the base that it builds on: docs/inventory.md says what each column rests on. When S3 goes on
+answering SlowDown there is no list, since it would not be whole.`,
 		Example: "  weaviate-drill backup list --output json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -125,9 +127,22 @@ rule takes a backup away, or the base that it builds on: docs/inventory.md says 
 			if err != nil {
 				return err
 			}
-			return report.Backups(a.stdout, s.form, list, a.look())
+			if err := report.Backups(a.stdout, s.form, list, a.look()); err != nil {
+				return err
+			}
+			return refused(list)
 		},
 	}
+}
+
+// refused is an error when S3 did not let a descriptor be read: the list is whole, and what it says of that backup is not.
+func refused(list []backup.Listing) error {
+	for _, l := range list {
+		if l.Err != nil && !errors.Is(l.Err, backup.ErrNoSuchBackup) && !errors.Is(l.Err, backup.ErrMalformed) {
+			return l.Err
+		}
+	}
+	return nil
 }
 
 func (a *app) backupShowCommand() *cobra.Command {

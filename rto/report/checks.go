@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -325,80 +324,6 @@ func verdictTotals(v *verify.Result) string {
 
 func comparisonDocument(v *verify.Result) document {
 	return document{verificationSection(v), structureSection(v, few), differencesSection(v, few), rulesSection(v), indexSection(v), indexFailuresSection(v, few)}
-}
-
-func backupsDocument(list []backup.Listing) document {
-	s := section{title: "Backups, the oldest first"}
-	if len(list) == 0 {
-		s.lines = []string{"There is none."}
-	}
-	s.table.columns = []column{
-		{name: "id", whole: true}, {name: "status"}, {name: "captured"}, {name: "size", right: true}, {name: "compression"}, {name: "server"}, {name: "collections", right: true}, {name: "base"},
-	}
-	surveyed := slices.ContainsFunc(list, func(b backup.Listing) bool { return b.Restorable != "" })
-	if surveyed {
-		s.table.columns = append(s.table.columns, column{name: "age", right: true}, column{name: "stored", right: true}, column{name: "complete"}, column{name: "encryption"}, column{name: "lock"}, column{name: "restorable"})
-	}
-	for _, b := range list {
-		if b.Unreadable != "" {
-			row := append([]cell{code(b.ID), toned("unreadable", bad)}, make([]cell, len(s.table.columns)-2)...)
-			if surveyed {
-				row[len(row)-1] = outlook(b)
-			}
-			s.table.rows = append(s.table.rows, row)
-			s.more = append(s.more, "Unreadable: "+b.Unreadable+".")
-			continue
-		}
-		t := warn
-		switch b.Status {
-		case "SUCCESS":
-			t = good
-		case "FAILED", "CANCELED":
-			t = bad
-		}
-		if b.Error != "" {
-			s.more = append(s.more, fmt.Sprintf("%s: %s.", b.ID, b.Error))
-		}
-		row := []cell{
-			code(b.ID), toned(b.Status, t), text(at(b.StartedAt)), text(Bytes(b.Bytes)), text(b.Compression), text(b.ServerVersion), text(count(len(b.Collections))), code(b.Base),
-		}
-		if surveyed {
-			algorithm, _, _ := strings.Cut(b.Encryption, " ") // the key is in the JSON
-			row = append(row, text(rto.Human(time.Duration(b.AgeSeconds)*time.Second)), text(Bytes(b.StoredBytes)), completeness(b), text(algorithm), lock(b), outlook(b))
-			if b.Restorable != backup.RestorableAlways {
-				s.more = append(s.more, fmt.Sprintf("%s: restorable: %s: %s.", b.ID, outlook(b).text, b.RestorableWhy))
-			}
-		}
-		s.table.rows = append(s.table.rows, row)
-	}
-	return document{s}
-}
-
-func completeness(b backup.Listing) cell {
-	if b.Completeness == backup.Incomplete {
-		return toned(string(b.Completeness), bad)
-	}
-	return text(string(b.Completeness))
-}
-
-func lock(b backup.Listing) cell {
-	if b.LockedUntil.IsZero() {
-		return text(cmp.Or(b.Lock, "none seen"))
-	}
-	return text(b.Lock + " until " + b.LockedUntil.UTC().Format(time.DateOnly))
-}
-
-// outlook says how long a backup can be restored from.
-func outlook(b backup.Listing) cell {
-	switch b.Restorable {
-	case backup.RestorableAlways:
-		return toned(string(b.Restorable), good)
-	case backup.RestorableUntil:
-		return text("until " + b.RestorableUntil.UTC().Format(time.DateOnly))
-	case backup.NotRestorable:
-		return toned(string(b.Restorable), bad)
-	}
-	return toned(string(b.Restorable), warn)
 }
 
 func historyDocument(entries []evidence.Entry) document {

@@ -71,11 +71,6 @@ func writeAs(list []format, w io.Writer, format string, r *evidence.Record, o Op
 	return list[i].write(w, r, o)
 }
 
-// Backups renders the backups of a bucket as table, markdown or json, like all that follow.
-func Backups(w io.Writer, format string, list []backup.Listing, o Options) error {
-	return write(w, format, list, o, backupsDocument)
-}
-
 // checked is the JSON of Check.
 type checked struct {
 	Backup    backup.Listing         `json:"backup"`
@@ -90,7 +85,7 @@ func Check(w io.Writer, format string, listing backup.Listing, catalogue backup.
 		if len(c.Catalogue.Collections) > 0 {
 			s.lines = append([]string{collectionNames(c.Catalogue.Collections)}, s.lines...)
 		}
-		return append(backupsDocument([]backup.Listing{c.Backup}), s)
+		return append(backupDocument(c.Backup, c.Catalogue.Backups), s)
 	})
 }
 

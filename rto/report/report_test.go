@@ -80,7 +80,8 @@ func TestListsGolden(t *testing.T) {
 		{ID: "inc", Status: "SUCCESS", StartedAt: began, Base: "full", Compression: "gzip", ServerVersion: "1.38.5", AgeSeconds: 60, Completeness: backup.Whole, Encryption: "none",
 			Restorable: backup.RestorableUntil, RestorableUntil: began.AddDate(0, 0, 9), OwnUntil: began.AddDate(0, 0, 20), RestorableWhy: `full/a/C/chunk-1 expires on 2026-12-03 by rule "old"`},
 		{ID: "cut", Status: "SUCCESS", StartedAt: began, Compression: "gzip", ServerVersion: "1.38.5", Completeness: backup.Incomplete, Missing: []string{"a/backup.json is not there"}, Restorable: backup.NotRestorable, RestorableWhy: "it is incomplete: a/backup.json is not there"},
-		{ID: "denied", Status: "SUCCESS", StartedAt: began, Compression: "gzip", ServerVersion: "1.38.5", Completeness: backup.NoGap, Restorable: backup.RestorableUnknown, RestorableWhy: "the lifecycle is not known"},
+		{ID: "denied", Status: "SUCCESS", StartedAt: began, Compression: "gzip", ServerVersion: "1.38.5", Completeness: backup.NoGap, Restorable: backup.RestorableUnknown, RestorableWhy: "the lifecycle is not known",
+			Uploads: &bucket.Uploads{Count: 3, Bytes: 50_000_000, Oldest: began}},
 	}
 	entries := []evidence.Entry{
 		{ID: "notes", Unreadable: `evidence: notes.json: not a drill record of a known form: schema "", known is "weaviate-drill/record/v1"`, Err: errors.New("x")},
@@ -94,7 +95,7 @@ func TestListsGolden(t *testing.T) {
 		"backups":  func(w io.Writer, f string) error { return Backups(w, f, listings, Options{Width: 120}) },
 		"survey":   func(w io.Writer, f string) error { return Backups(w, f, surveyed, Options{Width: 160}) },
 		"check": func(w io.Writer, f string) error {
-			return Check(w, f, surveyed[1], *failed.Catalogue, failed.Archive, Options{})
+			return Check(w, f, surveyed[2], *failed.Catalogue, failed.Archive, Options{})
 		},
 		"comparison": func(w io.Writer, f string) error {
 			return Comparison(w, f, failed.Verification, failed.Checks, Options{})
