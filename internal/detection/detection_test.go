@@ -200,7 +200,7 @@ func firstVerdict(r *verify.Result) string {
 }
 
 // questions are the kinds of verify.IndexFailure.
-var questions = map[string]string{"id": "by id", "itself": "by vector", "recall": "by vector", "neighbour": "by vector", "filter": "by filter", "keyword": "by keyword"}
+var questions = map[string]string{"id": "by id", "itself": "by vector", "recall": "by vector", "neighbour": "by vector", "filter": "by filter", "keyword": "by keyword", "entries": "by entries"}
 
 // What differs from run to run, and what stands for it in the table.
 var unstable = []struct {

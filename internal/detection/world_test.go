@@ -102,7 +102,8 @@ func (w *world) define(t *testing.T) {
 	hnsw := object{"vectorizer": object{"none": object{}}, "vectorIndexType": "hnsw"}
 	for _, class := range []object{
 		{"class": "Article", "vectorizer": "none", "properties": []object{typed("title", "text"), typed("words", "int"), typed("published", "date")}},
-		{"class": "Product", "vectorConfig": object{"image": hnsw, "description": hnsw}, "shardingConfig": object{"desiredCount": 2}, "properties": []object{typed("name", "text"), typed("price", "number")}},
+		{"class": "Product", "vectorConfig": object{"image": hnsw, "description": hnsw}, "shardingConfig": object{"desiredCount": 2}, "properties": []object{typed("name", "text"), {"name": "price", "dataType": []string{"number"}, "indexRangeFilters": true}},
+			"invertedIndexConfig": object{"indexNullState": true, "indexPropertyLength": true, "indexTimestamps": true}},
 		{"class": "Note", "vectorizer": "none", "multiTenancyConfig": object{"enabled": true}, "properties": []object{typed("text", "text"), typed("tags", "text[]")}},
 	} {
 		do(t, w.conn, http.MethodPost, "/schema", class)
