@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -144,11 +145,14 @@ func (t *taking) ask(ctx context.Context, schema weaviate.Collection, c *Fingerp
 		drawn[i] = candidate{p.ranks(0)(s.ID), s.ID, p}
 	}
 	slices.SortFunc(drawn, byRank)
-	probes, unasked, err := probesOf(ctx, t.conn, schema, drawn, askedOfSource, wait)
+	exhaustive, asked := exhaustiveIndexes(schema), askedOfSource
+	if !slices.Contains(slices.Collect(maps.Values(exhaustive)), false) {
+		asked.Probes = asked.Values // no vector to search for, so fewer objects to read
+	}
+	probes, unasked, err := probesOf(ctx, t.conn, schema, drawn, asked, wait)
 	if err != nil {
 		return t.unaskable(c, err)
 	}
-	exhaustive := exhaustiveIndexes(schema)
 	probes = slices.DeleteFunc(probes, func(p Probe) bool {
 		return p.written != c.sample(p.Tenant, p.Object).Updated || p.Near != nil && exhaustive[p.Near.Vector]
 	})
