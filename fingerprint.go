@@ -13,7 +13,7 @@ func (c *Config) noFingerprints() bool { return c.Backup.ID != NewBackup || !c.V
 
 // FingerprintOptions are what the configuration says of a fingerprint, given the names of the source's collections.
 func (c *Config) FingerprintOptions(collections []string) verify.FingerprintOptions {
-	o := verify.FingerprintOptions{Concurrency: c.Verify.Concurrency, MaxRate: float64(c.Verify.MaxRate)}
+	o := verify.FingerprintOptions{Concurrency: c.Verify.Concurrency, MaxRate: float64(c.Verify.MaxRate), Questions: c.Verify.Level.AtLeast(verify.LevelIndex)}
 	for _, name := range collections {
 		if c.leavesOut(name) {
 			o.Excluded = append(o.Excluded, name)

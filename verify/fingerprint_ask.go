@@ -116,6 +116,9 @@ func (c *FingerprintCollection) checkQuestions() error {
 
 // questions asks the indexes of each collection, when all its objects were read.
 func (t *taking) questions(ctx context.Context) error {
+	if !t.Questions {
+		return nil
+	}
 	most := min(collectionQuestions, fingerprintQuestions/max(1, len(t.schemas)))
 	for i, schema := range t.schemas {
 		if err := t.ask(ctx, schema, &t.f.Collections[i], most); err != nil {

@@ -25,11 +25,12 @@ type FingerprintOptions struct {
 	Excluded    []string // collections that are left out
 	Concurrency int      // ranges read at once; 0: 2
 	MaxRate     float64  // objects a second; 0: no bound
+	Questions   bool     // ask the indexes as well, for level index
 	// Progress, when set, is told how many objects are done; calls do not overlap. The total is an estimate while the server is being written to.
 	Progress func(done, total int64)
 }
 
-// TakeFingerprint reads all objects of a Weaviate once, at read consistency ONE, asks its indexes a few questions, and activates no tenant. What a tenant holds that is not active is not known, and its part says so. An error means that there is no
+// TakeFingerprint reads all objects of a Weaviate once, at read consistency ONE, asks its indexes a few questions when it is to, and activates no tenant. What a tenant holds that is not active is not known, and its part says so. An error means that there is no
 // fingerprint: the server cannot be reached, or refuses the credentials. Memory use is bounded as the fingerprint is.
 func TakeFingerprint(ctx context.Context, conn *weaviate.Conn, o FingerprintOptions) (*Fingerprint, error) {
 	if o.Concurrency < 0 || o.MaxRate < 0 {

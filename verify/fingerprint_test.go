@@ -46,12 +46,12 @@ func TestFingerprint(t *testing.T) {
 	fill(t, c)
 	do(t, c, http.MethodPut, "/schema/Note/tenants", []object{{"name": "globex", "activityStatus": "COLD"}})
 	var last, total int64
-	f := fingerprint(t, c, FingerprintOptions{Concurrency: 3, Progress: func(done, all int64) { last, total = done, all }})
+	f := fingerprint(t, c, FingerprintOptions{Concurrency: 3, Questions: true, Progress: func(done, all int64) { last, total = done, all }})
 	if f.Objects() != 980 || last != 980 || total != 980 || f.ServerVersion != servertest.WeaviateVersion || f.Ended.Before(f.Began) || f.Aliases["News"] != "Article" {
 		t.Errorf("%d objects, progress %d of %d, %+v", f.Objects(), last, total, f.Aliases)
 	}
 	t.Run("deterministic", func(t *testing.T) {
-		if a, b := timeless(t, f), timeless(t, fingerprint(t, c, FingerprintOptions{MaxRate: 1e6})); a != b {
+		if a, b := timeless(t, f), timeless(t, fingerprint(t, c, FingerprintOptions{MaxRate: 1e6, Questions: true})); a != b {
 			t.Errorf("the same data, and two fingerprints: %s and %s", cut(a), cut(b))
 		}
 		raw, err := f.Encode()

@@ -120,6 +120,7 @@ func (a *app) takeFingerprint(c *cobra.Command, cfg *drill.Config) (*verify.Fing
 		names[i] = collection.Name
 	}
 	o := cfg.FingerprintOptions(names)
+	o.Questions = true // nobody can ask them when the source is gone
 	o.Progress = func(done, total int64) {
 		a.progress.show(drill.Progress{Phase: rto.FingerprintBefore, Done: done, Total: total, Unit: "objects"})
 	}
