@@ -16,6 +16,7 @@ import (
 // counts and the enumeration stay perfect (weaviate issues 9892 and 12653).
 type Index struct {
 	Options     IndexOptions        `json:"options"`
+	Confidence  float64             `json:"confidence,omitempty"` // of the bounds in Collections; 0.95 is 95 %
 	Collections []IndexedCollection `json:"collections"`
 	Failed      int64               `json:"failed"`             // questions that an index of the restored side answers wrongly
 	Failures    []IndexFailure      `json:"failures,omitempty"` // at most 20 of a kind and a collection or tenant, and Options.MaxDifferences in all
@@ -174,7 +175,7 @@ type indexer struct {
 }
 
 func newIndexer(restored, source *weaviate.Conn, o Options, wait func(context.Context, int) error) *indexer {
-	return &indexer{Options: o, restored: restored, source: source, wait: wait, index: Index{Options: o.Index}, collections: map[string]*IndexedCollection{}, listed: map[[3]string]int{}}
+	return &indexer{Options: o, restored: restored, source: source, wait: wait, index: Index{Options: o.Index, Confidence: o.Confidence}, collections: map[string]*IndexedCollection{}, listed: map[[3]string]int{}}
 }
 
 // conclude judges the recall of each vector, and puts everything in order.

@@ -27,7 +27,7 @@ func indexSection(v *verify.Result) section {
 	x := v.Index
 	s := section{title: "Indexes: " + string(x.Outcome()), tone: indexTone(x.Outcome()), lines: append([]string{indexLine(x)}, storedLines(x.Stored)...), table: indexTable(x)}
 	for _, c := range x.Collections[:min(len(x.Collections), few)] {
-		if line := entriesLine(c); line != "" {
+		if line := entriesLine(c, x.Confidence); line != "" {
 			s.more = append(s.more, line)
 		}
 	}
@@ -49,7 +49,7 @@ func indexLine(x *verify.Index) string {
 }
 
 // entriesLine says what bound the entries of a collection give, by the inverted index of which most can be lost. It is empty when none was asked for.
-func entriesLine(c verify.IndexedCollection) string {
+func entriesLine(c verify.IndexedCollection, confidence float64) string {
 	if len(c.Entries) == 0 {
 		return ""
 	}
@@ -62,7 +62,7 @@ func entriesLine(c verify.IndexedCollection) string {
 	if worst.MaxLost == 1 && worst.Entries.Failed < worst.Entries.Asked {
 		return line + " No share of all follows: which tenants are asked was drawn first, or an index had no entries among the drawn objects."
 	}
-	return line + fmt.Sprintf(" Of no index can more than %.2f%% be (%s, %s).", 100*worst.MaxLost, worst.Property, worst.Kind)
+	return line + fmt.Sprintf(" With %.6g %% confidence no index lost more than %.2f %% of its entries (the least sure is %s, %s).", 100*confidence, 100*worst.MaxLost, worst.Property, worst.Kind)
 }
 
 // indexTable has a line for each collection, and one more for each of its vectors after the first.

@@ -10,7 +10,7 @@ import (
 func indexes() *verify.Index {
 	all := func(n int64) verify.Recall { return verify.Recall{Found: n, Of: n} }
 	return &verify.Index{
-		Options: verify.IndexOptions{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}, Duration: 2300 * time.Millisecond,
+		Confidence: 0.95, Options: verify.IndexOptions{Sample: 1000, Probes: 50, Neighbours: 10, Values: 3, RecallMargin: 0.02}, Duration: 2300 * time.Millisecond,
 		Collections: []verify.IndexedCollection{
 			{
 				Name: "Article", ByID: verify.Asked{Asked: 1000}, Vectors: []verify.VectorIndex{{Metric: "cosine", Itself: verify.Asked{Asked: 1000}, Probes: 50, Source: all(500), Restored: verify.Recall{Found: 412, Of: 500}}},
