@@ -87,6 +87,9 @@ func explain(op operationError) (text string, kind error) {
 	case errors.As(op, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError" && !bare(op, api):
 		return explainAnswer(op, api)
 	case status(op) != 0:
+		if who := server(op); who != s3Server {
+			return fmt.Sprintf("%[1]s answered HTTP %[2]d and nothing of %[1]s: does a proxy answer in its place?", who, status(op)), ErrUnreachable
+		}
 		return fmt.Sprintf("the server answered HTTP %d and no S3 error: is the endpoint an S3 server?", status(op)), ErrUnreachable
 	case errors.As(op, &transport):
 		return "cannot reach " + host(transport.URL) + ": " + deepest(transport).Error(), ErrUnreachable
@@ -97,13 +100,13 @@ func explain(op operationError) (text string, kind error) {
 // bare says whether the answer held no S3 error, so that the SDK made one of the status line, in a case in which S3 sends one.
 func bare(op operationError, api apiError) bool {
 	text := http.StatusText(status(op))
-	if api.ErrorMessage() != text || api.ErrorCode() != strings.ReplaceAll(text, " ", "") || header(op, regionHeader) != "" {
+	if api.ErrorMessage() != text || api.ErrorCode() != strings.ReplaceAll(text, " ", "") || header(op, regionHeader) != "" || op.Operation() == "HeadObject" { // whose answer has no body
 		return false
 	}
 	switch status(op) {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented: // the status says it all
 		return false
-	case http.StatusNotFound: // of a bucket to HEAD, or of an object
+	case http.StatusNotFound: // of a bucket to HEAD, or of an object to others
 		return op.Operation() != "HeadBucket" && !strings.HasSuffix(op.Operation(), "Object")
 	}
 	return true
@@ -127,11 +130,13 @@ func explainCredentials(err error) string {
 }
 
 // What AWS's error codes mean here. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; "Forbidden" and "NotFound" are
-// the SDK's words for an answer to HEAD, which has no body.
+// the SDK's words for an answer to HEAD, which has no body. Those of other services, where they differ, are in the CommonErrors.html of each, such as
+// https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html, and https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html.
 var (
 	deniedCodes = []string{
 		"AccessDenied", "Forbidden", "AllAccessDisabled", "AccountProblem", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
 		"InvalidTokenId", "RequestTimeTooSkewed", "NotSignedUp", "InvalidSecurity",
+		"ExpiredTokenException", "RequestExpired", "UnrecognizedClientException", "InvalidSignatureException",
 	}
 	overloadedCodes = []string{"SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "InternalError", "RequestTimeout", "ThrottlingException", "Throttling"}
 	missingCodes    = []string{"NoSuchKey", "NotFound", "NoSuchVersion"}
@@ -215,8 +220,10 @@ func server(op operationError) string {
 	if errors.As(op, &of) && services[of.Service()] != "" {
 		return of.Service()
 	}
-	return "the S3 server"
+	return s3Server
 }
+
+const s3Server = "the S3 server"
 
 // actionOf is the IAM action that the operation of any service needs.
 func actionOf(op operationError) string {

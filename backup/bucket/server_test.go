@@ -29,6 +29,10 @@ func TestTheServiceIsNamed(t *testing.T) {
 			want(t, findings(t, b, besides(b)...)[test.check], bucket.Unknown, test.service+" is overloaded or broken (HTTP ")
 			b = onAWS(t, hang{protected, func(asked string) bool { return strings.HasPrefix(asked, test.asked) }})
 			want(t, findings(t, b, append(besides(b), bucket.WithCallTimeout(200*time.Millisecond))...)[test.check], bucket.Unknown, test.service+" does not answer in time")
+			if test.service != "the S3 server" {
+				b = onAWS(t, protected.with(test.asked, reply{status: http.StatusBadGateway, body: "<html><body>Bad Gateway</body></html>"}))
+				want(t, findings(t, b, besides(b)...)[test.check], bucket.Unknown, test.service+" answered HTTP 502 and nothing of "+test.service)
+			}
 		})
 	}
 }
