@@ -134,9 +134,11 @@ func (b *Bucket) TryDelete(ctx context.Context, pattern string) Right {
 }
 
 // Unaccepted says whether the server does not accept the credentials at all, so that every other try would say the same.
-func (r Right) Unaccepted() bool {
-	_, known := faults[code(r.Err)]
-	return known || errors.Is(r.Err, ErrNoCredentials)
+func (r Right) Unaccepted() bool { return unaccepted(r.Err) }
+
+func unaccepted(err error) bool {
+	_, known := faults[code(err)]
+	return known || errors.Is(Explain(err), ErrNoCredentials)
 }
 
 // unsettled makes a try unknown that the server answered with neither yes nor no: a real write or delete may go well.

@@ -101,7 +101,7 @@ func tried(needed bool, try func() Right) func(*probe) outcome {
 		r := try()
 		what := r.Action + " on " + r.Resource
 		p.calls = append(p.calls, Call{Request: "try " + what, Answer: cut(oneLine(r.Detail))})
-		denied := r.Status == Fail && errors.Is(r.Err, ErrDenied)
+		denied := r.Status == Fail && errors.Is(r.Err, ErrDenied) && !r.Unaccepted() // as who could not ask at all is told nothing of rights
 		switch {
 		case r.Status != Pass && !denied:
 			return unknown("not known: %s: %s", what, oneLine(r.Detail))
@@ -228,7 +228,7 @@ func decideAuditorRights(ctx context.Context, p *probe) outcome {
 	switch {
 	case answered(err):
 		return fail("the auditor can read %s", p.sample)
-	case errors.Is(Explain(err), ErrDenied):
+	case errors.Is(Explain(err), ErrDenied) && !unaccepted(err):
 		return pass("reading %s is denied", p.sample)
 	}
 	return p.undecided(err)

@@ -12,8 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -39,14 +42,16 @@ type object struct {
 	until     time.Time // end of the retention
 	held      bool      // legal hold
 	copied    types.ReplicationStatus
+	further   int // attempts that it took after the first
 }
 
 // objects is what was looked at below the path.
 type objects struct {
-	looked []object // in order of their keys
-	total  int      // how many there are
-	err    error    // nothing is known then
-	call   Call
+	looked  []object // in order of their keys
+	total   int      // how many there are
+	further int      // attempts that the answers took, each after its first
+	err     error    // nothing is known then
+	call    Call
 }
 
 // readObjects looks at every object below the path, or at a sample of them, once for all checks. It holds as many as WithObjects says, and twice their keys.
@@ -57,7 +62,7 @@ func (a *audit) readObjects(ctx context.Context) (all objects) {
 			all.call.Answer = cut(describe(all.err))
 		}
 	}()
-	keys, err := a.pick(ctx, &all.total)
+	keys, err := a.pick(ctx, &all)
 	if err != nil {
 		all.err = err
 		return all
@@ -74,11 +79,20 @@ func (a *audit) readObjects(ctx context.Context) (all objects) {
 	}
 	all.err = group.Wait()
 	all.looked = slices.DeleteFunc(found, func(o object) bool { return o.key == "" })
+	for _, o := range all.looked {
+		all.further += o.further
+	}
 	return all
 }
 
+// furtherAttempts are those that the SDK made after the first, which the server had refused as one that is busy, or broken off.
+func furtherAttempts(answer middleware.Metadata) int {
+	attempts, _ := retry.GetAttemptResults(answer)
+	return max(0, len(attempts.Results)-1)
+}
+
 // pick lists below the path and returns the keys to look at, in order.
-func (a *audit) pick(ctx context.Context, total *int) ([]string, error) {
+func (a *audit) pick(ctx context.Context, all *objects) ([]string, error) {
 	type picked struct {
 		hash uint64
 		key  string
@@ -102,7 +116,8 @@ func (a *audit) pick(ctx context.Context, total *int) ([]string, error) {
 			_, _ = h.Write([]byte(value(o.Key)))
 			list = append(list, picked{h.Sum64(), value(o.Key)})
 		}
-		if *total += len(page.Contents); len(list) > 2*a.mostObjects {
+		all.further += furtherAttempts(page.ResultMetadata)
+		if all.total += len(page.Contents); len(list) > 2*a.mostObjects {
 			keep()
 		}
 	}
@@ -124,14 +139,18 @@ func (a *audit) head(ctx context.Context, key string) (object, error) {
 	switch {
 	case errors.Is(Explain(err), ErrNoSuchObject):
 		return object{}, nil
-	case status(err) == http.StatusBadRequest && code(err) == "BadRequest": // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+	case status(err) == http.StatusBadRequest && code(err) == "BadRequest":
+		// So S3 answers for SSE-C, but for expired credentials too, and HEAD has no body to tell them apart. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html.
+		if _, why := a.b.firstByte(ctx, &s3.GetObjectInput{Bucket: &a.b.Name, Key: &key, Range: aws.String("bytes=0-0")}); code(why) != "InvalidRequest" {
+			return object{}, cmp.Or(why, err)
+		}
 		return object{key: key, backup: id, foreign: true}, nil
 	case err != nil:
 		return object{}, err
 	}
 	return object{
 		key: key, backup: id, modified: value(out.LastModified), algorithm: out.ServerSideEncryption, kmsKey: value(out.SSEKMSKeyId),
-		mode: out.ObjectLockMode, until: value(out.ObjectLockRetainUntilDate), held: out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn, copied: out.ReplicationStatus,
+		further: furtherAttempts(out.ResultMetadata), mode: out.ObjectLockMode, until: value(out.ObjectLockRetainUntilDate), held: out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn, copied: out.ReplicationStatus,
 	}, nil
 }
 
@@ -143,13 +162,16 @@ func (all objects) summary() string {
 			"ServerSideEncryption": string(o.algorithm), "SSEKMSKeyId": o.kmsKey, "ObjectLockMode": string(o.mode), "ReplicationStatus": string(o.copied),
 		})
 		if o.foreign {
-			said = "HTTP 400"
+			said = "HTTP 400, and InvalidRequest to GetObject,"
 		}
 		counts[said]++
 	}
 	lines := make([]string, 0, len(counts))
 	for _, said := range slices.Sorted(maps.Keys(counts)) {
 		lines = append(lines, fmt.Sprintf("%s of %s", said, count(int32(counts[said]), "object")))
+	}
+	if all.further > 0 {
+		lines = append(lines, fmt.Sprintf("after %s, as the server was overloaded or broken before", count(int32(all.further), "further attempt")))
 	}
 	return cut(fmt.Sprintf("%d listed; %s", all.total, strings.Join(lines, ", ")))
 }

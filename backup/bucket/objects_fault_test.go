@@ -1,6 +1,7 @@
 package bucket_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -56,13 +57,14 @@ func TestObjectsOfAFaultyServer(t *testing.T) {
 		first  int // so many times; then as it should be
 		status bucket.Status
 		detail string
+		says   string // in the evidence
 	}{
-		{"a page is moved", "list two", moved, 9, bucket.Unknown, "the bucket lies in another region"},
-		{"an object is moved", second, reply{status: 301, header: http.Header{"X-Amz-Bucket-Region": {"eu-west-1"}}}, 9, bucket.Unknown, "set bucket.region to eu-west-1"},
-		{"a page is throttled once", "list two", slow, 1, bucket.Pass, "2 objects"},
-		{"every object is throttled once", "head ", reply{status: 503}, 1, bucket.Pass, "2 objects"},
-		{"an object is throttled for good", second, reply{status: 503}, 99, bucket.Unknown, "HTTP 503"},
-		{"a page is cut off", "list two", cutOff, 99, bucket.Unknown, "not known"},
+		{"a page is moved", "list two", moved, 9, bucket.Unknown, "the bucket lies in another region", ""},
+		{"an object is moved", second, reply{status: 301, header: http.Header{"X-Amz-Bucket-Region": {"eu-west-1"}}}, 9, bucket.Unknown, "set bucket.region to eu-west-1", ""},
+		{"a page is throttled once", "list two", slow, 1, bucket.Pass, "2 objects", "after 1 further attempt,"},
+		{"every object is throttled once", "head ", reply{status: 503}, 1, bucket.Pass, "2 objects", "after 2 further attempts,"},
+		{"an object is throttled for good", second, reply{status: 503}, 99, bucket.Unknown, "the S3 server is overloaded or broken (HTTP 503 ServiceUnavailable", ""},
+		{"a page is cut off", "list two", cutOff, 99, bucket.Unknown, "not known", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +77,9 @@ func TestObjectsOfAFaultyServer(t *testing.T) {
 			found := findings(t, b)
 			for _, check := range []string{"s3-object-encryption", "s3-object-retention", "s3-object-replication"} {
 				want(t, found[check], test.status, test.detail)
+				if evidence := fmt.Sprint(found[check].Evidence); !strings.Contains(evidence, test.says) {
+					t.Errorf("%s: the evidence is %s", check, evidence)
+				}
 			}
 		})
 	}

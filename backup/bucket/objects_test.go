@@ -59,7 +59,8 @@ func TestObjects(t *testing.T) {
 		{heads(sseKey, other).with("kms DescribeKey "+other, describeKey(`"Arn":"`+other+`","KeyState":"PendingDeletion","DeletionDate":1796083200`)), "s3-object-encryption", bucket.Fail, other + " is to be deleted on 2026-12-01", bucket.Critical},
 		{heads(sseKey, other).with("kms DescribeKey "+other, kmsFailure(400, "NotFoundException", "Key does not exist")), "s3-object-encryption", bucket.Fail, "KMS does not know the key " + other, bucket.Critical},
 		{heads(sse, "aws:kms:dsse", sseKey, other).with("encryption", encryption("AES256", "")).with("kms DescribeKey "+other, kmsFailure(400, "AccessDeniedException", "no")), "s3-object-encryption", bucket.Unknown, "kms:DescribeKey is needed", bucket.Medium},
-		{hardened.with("head", reply{status: 400}), "s3-object-encryption", bucket.Fail, "that only the writer has, and cannot be restored from: " + those, bucket.Medium},
+		{hardened.with("head", reply{status: 400}).with("get", failure(400, "InvalidRequest", "The object was stored using a form of Server Side Encryption.")), "s3-object-encryption", bucket.Fail, "that only the writer has, and cannot be restored from: " + those, bucket.Medium},
+		{hardened.with("head", reply{status: 400}).with("get", failure(400, "ExpiredToken", "The provided token has expired.")), "s3-object-encryption", bucket.Unknown, "GetObject: access denied (ExpiredToken", bucket.Medium},
 		{hardened.with("head", reply{status: 403}), "s3-object-encryption", bucket.Unknown, "s3:GetObject is needed", bucket.Medium},
 		{hardened.with("head", reply{status: 404}), "s3-object-encryption", bucket.NotApplicable, "no backup yet", bucket.Medium}, // gone since it was listed
 		{hardened.with("head", reply{status: 503}), "s3-object-encryption", bucket.Unknown, "HTTP 503", bucket.Medium},

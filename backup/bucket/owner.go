@@ -63,8 +63,8 @@ func (b *Bucket) disown(ctx context.Context, refusal error) error {
 	}
 	prefix, one := b.prefix(), int32(1)
 	_, err := b.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, MaxKeys: &one}, rooted(listing), owned(b.Name, ""))
-	if err != nil {
-		return refusal
+	if err != nil { // a stranger's bucket denies that too
+		return fmt.Errorf("%w; or the bucket is not of account %s (bucket.expected_owner)", refusal, b.ExpectedOwner)
 	}
 	return &explainedError{
 		text: fmt.Sprintf("ListObjectsV2: %s than %s: correct bucket.expected_owner, or do not trust bucket.name", ErrWrongOwner, b.ExpectedOwner), kind: ErrWrongOwner, cause: refusal,
