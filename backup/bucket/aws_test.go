@@ -169,11 +169,15 @@ func (r replies) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if !known || !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost}, request.Method) {
 		answer = failure(http.StatusBadRequest, "TestFailed", "the test has no answer to "+request.Method+" "+request.URL.String())
 	}
-	for name, values := range answer.header {
+	answer.write(w)
+}
+
+func (r reply) write(w http.ResponseWriter) {
+	for name, values := range r.header {
 		w.Header()[name] = values
 	}
-	w.WriteHeader(answer.status)
-	_, _ = w.Write([]byte(answer.body))
+	w.WriteHeader(r.status)
+	_, _ = w.Write([]byte(r.body))
 }
 
 // asked is the operation of another service, with its name before it ("kms DescribeKey", "ec2 DescribeVolumes", "sts", "control accesspoint"), the subresource of the bucket, or "list", "head" or "get".
@@ -211,7 +215,7 @@ func asked(request *http.Request) string {
 		what = "retention"
 	case request.URL.Path == "/" || strings.Count(request.URL.Path, "/") == 1:
 		for name := range q {
-			if name != "x-id" {
+			if name != "x-id" && name != "prefix" {
 				what = name
 			}
 		}
