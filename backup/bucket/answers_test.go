@@ -96,7 +96,7 @@ func calls() []call {
 		{operation: "GetPublicAccessBlock", asked: "publicAccessBlock", page: s3API + "GetPublicAccessBlock.html", none: noBlock, are: map[string]bucket.Status{"s3-public-access-block": fail}},
 		{operation: "GetPublicAccessBlock", asked: "control publicAccessBlock", page: controlAPI + "GetPublicAccessBlock.html", given: half, none: protected["control publicAccessBlock"], are: map[string]bucket.Status{"s3-public-access-block": fail}},
 		{operation: "GetBucketPolicyStatus", asked: "policyStatus", page: s3API + "GetBucketPolicyStatus.html", none: noPolicy, are: map[string]bucket.Status{"s3-bucket-policy-status": pass}},
-		{operation: "GetBucketPolicy", asked: "policy", page: s3API + "GetBucketPolicy.html", none: noPolicy, are: map[string]bucket.Status{"s3-secure-transport": fail, "s3-bucket-policy-accounts": pass}},
+		{operation: "GetBucketPolicy", asked: "policy", page: s3API + "GetBucketPolicy.html", none: noPolicy, are: map[string]bucket.Status{"s3-secure-transport": fail, "s3-bucket-policy-accounts": pass, "s3-bucket-policy-network": fail}},
 		{operation: "GetBucketPolicy", asked: "policy", page: s3API + "GetBucketPolicy.html", given: protected.with("list", ok(noObject)), none: noPolicy, are: map[string]bucket.Status{"s3-anonymous-access": pass}},
 		{operation: "GetBucketAcl", asked: "acl", page: s3API + "GetBucketAcl.html", are: map[string]bucket.Status{"s3-acl": unknown}},
 		{operation: "GetBucketOwnershipControls", asked: "ownershipControls", page: s3API + "GetBucketOwnershipControls.html", none: failure(404, "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"), are: map[string]bucket.Status{"s3-object-ownership": fail}},

@@ -152,7 +152,7 @@ var hardened = replies{
 	"control accesspoint policyStatus": pointStatus("false"),
 	"policyStatus":                     ok(`<PolicyStatus` + namespace + `><IsPublic>false</IsPublic></PolicyStatus>`), // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html
 	"acl":                              acl(grant("s3/LogDelivery", "WRITE")),
-	"policy":                           policyOf(denyPlain),
+	"policy":                           policyOf(denyPlain, denyElsewhere),
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html
 	"object-lock": ok(`<ObjectLockConfiguration` + namespace + `><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>35</Days></DefaultRetention></Rule></ObjectLockConfiguration>`),
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLogging.html
@@ -480,7 +480,7 @@ func TestNotSupported(t *testing.T) {
 				case !strings.HasPrefix(check, "s3-"):
 				case check == "s3-anonymous-access":
 					want(t, f, bucket.Pass, "")
-				case (check == "s3-secure-transport" || check == "s3-bucket-policy-accounts") && name == "a listing": // a policy is no XML document
+				case slices.Contains([]string{"s3-secure-transport", "s3-bucket-policy-accounts", "s3-bucket-policy-network"}, check) && name == "a listing": // a policy is no XML document
 					want(t, f, bucket.Unknown, "cannot be read")
 				default:
 					want(t, f, bucket.NotSupported, "does not have this feature")

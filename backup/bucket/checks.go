@@ -47,6 +47,7 @@ var checks = []check{
 	{publicAccessBlock, decidePublicAccessBlock},
 	{policyStatus, decidePolicyStatus},
 	{policyAccounts, decidePolicyAccounts},
+	{policyNetwork, decidePolicyNetwork},
 	{bucketACL, decideACL},
 	{objectOwnership, decideObjectOwnership},
 	{website, decideWebsite},

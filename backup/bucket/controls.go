@@ -216,6 +216,10 @@ var controls = map[string][]Control{
 		{securityHub, "S3.6", "bucket policies let no other account change permissions or encryption"},
 		nistAccess, nistLeast, hipaaAccess, isoAccess, soc2Access, doraAccess,
 	},
+	"s3-bucket-policy-network": {
+		{nist, "SC-7", "communications at external interfaces are controlled"},
+		pciReachable, soc2Outside,
+	},
 	"s3-acl": append([]Control{
 		{securityHub, "S3.2", "buckets block public read access"},
 		{securityHub, "S3.3", "buckets block public write access"},

@@ -229,6 +229,9 @@ func TestOnMinIO(t *testing.T) {
 
 		{"policy that names nobody", []setting{policy(denyPlain)}, "s3-bucket-policy-accounts", bucket.Pass, "nothing to a principal by name"},
 
+		{"policy by network", []setting{policy(denyUnless(`"NotIpAddress":{"aws:SourceIp":"192.0.2.0/24"}`))}, "s3-bucket-policy-network", bucket.Pass, "by aws:SourceIp"},
+		{"no policy by network", nil, "s3-bucket-policy-network", bucket.NotApplicable, "no bucket policy"},
+
 		{"owner's ACL", nil, "s3-acl", bucket.Pass, "grants nothing to everybody"},
 
 		{"ownership", nil, "s3-object-ownership", bucket.NotSupported, "does not have this feature"},

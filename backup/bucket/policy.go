@@ -20,7 +20,9 @@ type statement struct {
 	Principal    principal
 	NotPrincipal json.RawMessage
 	Action       texts
+	NotAction    json.RawMessage
 	Resource     texts
+	NotResource  json.RawMessage
 	Condition    map[string]map[string]texts
 }
 

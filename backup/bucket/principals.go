@@ -12,7 +12,7 @@ var policyAccounts = Check{
 	ID: "s3-bucket-policy-accounts", Title: "The bucket policy lets in no other account", Severity: Medium,
 	Why: "What another account may do with the backups is decided there: whoever administers it hands the right on, and nobody here sees to whom.",
 	How: "No statement of the bucket policy allows anything to a principal of another account than the one that owns the bucket (bucket.expected_owner; without it the caller's own, by GetCallerIdentity), or to a canonical user, whose account does not show. " +
-		"Everybody is s3-bucket-policy-status; services of AWS are let in for what they do for the owner. The detail tells whether the policy also denies what does not come through a VPC or its endpoint. Who has another account on purpose waives it.",
+		"Everybody is s3-bucket-policy-status; services of AWS are let in for what they do for the owner. From where they come is s3-bucket-policy-network. Who has another account on purpose waives it.",
 	Remediation: `aws s3api get-bucket-policy --bucket BUCKET --query Policy --output text > policy.json; "${EDITOR:-vi}" policy.json && ` +
 		`aws s3api put-bucket-policy --bucket BUCKET --policy file://policy.json # take out what is allowed to principals of other accounts`,
 	Reference: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-bucket-user-policy-specifying-principal-intro.html",
@@ -34,7 +34,7 @@ func decidePolicyAccounts(_ context.Context, p *probe) outcome {
 	named := slices.ContainsFunc(parsed, func(s statement) bool { return s.Effect == "Allow" && len(s.Principal.named) > 0 })
 	switch {
 	case !named:
-		return pass("the bucket policy allows nothing to a principal by name%s", parsed.network())
+		return pass("the bucket policy allows nothing to a principal by name")
 	case !p.b.IsAWS():
 		return decided(NotSupported, "the S3 server does not have this feature: its principals are of no account", nil)
 	}
@@ -54,7 +54,7 @@ func decidePolicyAccounts(_ context.Context, p *probe) outcome {
 	if len(others) > 0 {
 		return fail("the bucket policy lets in others than account %s: %s", owner, list(others))
 	}
-	return pass("the bucket policy names principals of account %s alone%s", owner, parsed.network())
+	return pass("the bucket policy names principals of account %s alone", owner)
 }
 
 // accountOf is the account of a principal: an id, or an ARN whose fifth part is one. It is something else of what belongs to none that shows.
@@ -64,20 +64,6 @@ func accountOf(principal string) string {
 		return parts[4]
 	}
 	return principal
-}
-
-// network says whether the policy denies what comes from elsewhere than a VPC or its endpoint.
-func (p policy) network() string {
-	for _, s := range p {
-		for _, keys := range s.Condition {
-			for key := range keys {
-				if s.Effect == "Deny" && s.Principal.everybody && (strings.EqualFold(key, "aws:SourceVpce") || strings.EqualFold(key, "aws:SourceVpc")) {
-					return "; a denial depends on " + key
-				}
-			}
-		}
-	}
-	return "; no denial depends on the network"
 }
 
 // principal is "*", {"AWS": "*"}, or some in particular, of whom those are named that are people's or accounts': no services.
