@@ -13,8 +13,8 @@ var policyNetwork = Check{
 	Why: "Credentials that leak are used from elsewhere. Without a limit by network they read every backup from anywhere; with one they are of use in your own networks alone.",
 	How: "Two requests are held against the statements that deny: one from the internet, and one through somebody else's VPC endpoint, both made over TLS with credentials of your own account. Both must be denied reading (s3:GetObject) all backups, by statements for everybody on a condition of " +
 		"the network: aws:SourceVpce, aws:SourceVpc, aws:VpceAccount, aws:VpceOrgID, aws:VpceOrgPaths or aws:SourceIp; of addresses by no range broader than /8 (IPv6: /32). aws:VpcSourceIp alone is not enough: another VPC can have the same addresses. " +
-		"Conditions of one statement must all hold, so each takes something out of what it denies: an organisation or account (aws:PrincipalOrgID, aws:ResourceOrgID) takes out your own credentials, and is no limit by network; roles and services of AWS that are spared are named in the detail. " +
-		"What depends on NotPrincipal, NotAction, NotResource, a variable or another key cannot be told. Limits by SCP, RCP and the policy of an endpoint do not show in the bucket policy. Another server than AWS passes with such a policy; without one it is judged by the network that it stands in, not here.",
+		"Conditions of one statement must all hold, so each takes something out of what it denies: an organisation (aws:PrincipalOrgID, aws:ResourceOrgID) takes out your own credentials, and is no limit by network; roles and services of AWS that are spared are named in the detail. " +
+		"What depends on NotPrincipal, NotAction, NotResource, aws:PrincipalAccount, a variable or another key cannot be told. Limits by SCP, RCP and the policy of an endpoint do not show in the bucket policy. Another server than AWS passes with such a policy; without one it is judged by the network that it stands in, not here.",
 	Remediation: `aws s3api get-bucket-policy --bucket BUCKET --query Policy --output text > policy.json; "${EDITOR:-vi}" policy.json && ` +
 		`aws s3api put-bucket-policy --bucket BUCKET --policy file://policy.json # add, with the VPC that Weaviate and its drills are in: ` +
 		`{"Sid":"DenyOtherNetworks","Effect":"Deny","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersion","s3:PutObject"],"Resource":"arn:aws:s3:::BUCKET/*",` +
@@ -234,8 +234,8 @@ func (from stranger) meets(operator, key string, values texts) verdict {
 		return is(len(values) == 1 && strings.EqualFold(values[0], "true") != present)
 	case !known:
 		return perhaps
-	case owners(key) && negated:
-		return never
+	case owners(key) && negated && strings.Contains(key, "org"):
+		return never // an account may be a partner's, which is spared
 	case principals(key) && set == "" && !variable:
 		return is(negated && !slices.ContainsFunc(values, func(pattern string) bool {
 			return !strings.HasPrefix(positive, "stringequals") && everyone(key, pattern)

@@ -73,14 +73,15 @@ func TestPolicyNetwork(t *testing.T) {
 		"through a service only":       {policyOf(denyUnless(vpce + `,"Bool":{"aws:ViaAWSService":"true"}`)), bucket.Fail, both},
 		"over plain HTTP only":         {policyOf(denyUnless(vpce + `,"Bool":{"aws:SecureTransport":"false"}`)), bucket.Fail, both},
 
-		"all but a principal": {policyOf(strings.Replace(denyElsewhere, `"Principal":"*"`, `"NotPrincipal":{"AWS":"arn:aws:iam::123456789012:role/a"}`, 1)), bucket.Unknown, "depends on NotPrincipal, which is not judged"},
-		"all but an action":   {policyOf(strings.Replace(denyElsewhere, `"Action":"s3:*"`, `"NotAction":"s3:PutBucketPolicy"`, 1)), bucket.Unknown, "depends on NotAction"},
-		"all but a resource":  {policyOf(strings.Replace(denyElsewhere, `"Resource"`, `"NotResource"`, 1)), bucket.Unknown, "depends on NotResource"},
-		"a variable":          {policyOf(denyUnless(`"StringNotEquals":{"aws:SourceVpc":"${aws:PrincipalTag/vpc}"}`)), bucket.Unknown, "depends on StringNotEquals of aws:SourceVpc"},
-		"another key":         {policyOf(denyUnless(vpc + `,"NumericLessThan":{"s3:TlsVersion":1.2}`)), bucket.Unknown, "depends on NumericLessThan of s3:TlsVersion"},
-		"no address":          {policyOf(denyUnless(`"NotIpAddress":{"aws:SourceIp":"office"}`)), bucket.Unknown, "depends on NotIpAddress of aws:SourceIp"},
-		"addresses as text":   {policyOf(denyUnless(`"StringNotEquals":{"aws:SourceIp":"192.0.2.1"}`)), bucket.Unknown, "depends on StringNotEquals of aws:SourceIp"},
-		"no value":            {policyOf(denyUnless(`"StringNotEquals":{"aws:SourceVpc":[]}`)), bucket.Unknown, "depends on StringNotEquals of aws:SourceVpc"},
+		"all but a principal":  {policyOf(strings.Replace(denyElsewhere, `"Principal":"*"`, `"NotPrincipal":{"AWS":"arn:aws:iam::123456789012:role/a"}`, 1)), bucket.Unknown, "depends on NotPrincipal, which is not judged"},
+		"all but an action":    {policyOf(strings.Replace(denyElsewhere, `"Action":"s3:*"`, `"NotAction":"s3:PutBucketPolicy"`, 1)), bucket.Unknown, "depends on NotAction"},
+		"all but a resource":   {policyOf(strings.Replace(denyElsewhere, `"Resource"`, `"NotResource"`, 1)), bucket.Unknown, "depends on NotResource"},
+		"an account is spared": {policyOf(denyUnless(vpc + `,"StringNotEqualsIfExists":{"aws:PrincipalAccount":"444455556666"}`)), bucket.Unknown, "depends on StringNotEqualsIfExists of aws:PrincipalAccount"},
+		"a variable":           {policyOf(denyUnless(`"StringNotEquals":{"aws:SourceVpc":"${aws:PrincipalTag/vpc}"}`)), bucket.Unknown, "depends on StringNotEquals of aws:SourceVpc"},
+		"another key":          {policyOf(denyUnless(vpc + `,"NumericLessThan":{"s3:TlsVersion":1.2}`)), bucket.Unknown, "depends on NumericLessThan of s3:TlsVersion"},
+		"no address":           {policyOf(denyUnless(`"NotIpAddress":{"aws:SourceIp":"office"}`)), bucket.Unknown, "depends on NotIpAddress of aws:SourceIp"},
+		"addresses as text":    {policyOf(denyUnless(`"StringNotEquals":{"aws:SourceIp":"192.0.2.1"}`)), bucket.Unknown, "depends on StringNotEquals of aws:SourceIp"},
+		"no value":             {policyOf(denyUnless(`"StringNotEquals":{"aws:SourceVpc":[]}`)), bucket.Unknown, "depends on StringNotEquals of aws:SourceVpc"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
