@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -114,7 +115,7 @@ func decideCustomerKey(_ context.Context, p *probe) outcome {
 	key, o := p.kmsDefault()
 	switch {
 	case key == nil && o.status == NotApplicable:
-		return fail("no key of your own: %s", o.detail)
+		return fail("no key of your own: %s", strings.TrimPrefix(o.detail, "there is no key: "))
 	case key == nil && o.status == Fail:
 		return unknown("not known: %s", o.detail)
 	case key == nil:
