@@ -21,6 +21,7 @@ func (x *indexer) lookAtCopies(ctx context.Context, collection weaviate.Collecti
 			continue
 		}
 		own := newIndexer(n.Conn, x.source, x.Options, x.wait)
+		own.past = x.past
 		if err := own.look(ctx, collection, mine); err != nil {
 			return err
 		}

@@ -128,6 +128,13 @@ func TestCopies(t *testing.T) {
 		t.Errorf("level sample: %s, %q, %+v", r.Outcome(), r.Unknown, r.Copies)
 	}
 
+	// The indexes of each node are asked also when a fingerprint answers for the source.
+	gone := options
+	gone.Level, gone.After = LevelIndex, fingerprint(t, source, FingerprintOptions{Questions: true})
+	if r := compareAlone(t, restored, gone); r.Index.Outcome() != Passed || r.Index.Stored == nil || r.Index.Stored.Verdicts.Bad() > 0 || r.Index.Collections[1].ByID.Asked != 3*each {
+		t.Errorf("with a fingerprint: %s, %+v", r.Index.Outcome(), r.Index)
+	}
+
 	for i := range each / 20 {
 		onNode(t, cluster, 1, http.MethodDelete, "Note", id("Note", i), nil)
 	}
