@@ -133,8 +133,16 @@ func fill(t testing.TB, c *weaviate.Conn) {
 // backUp makes a backup and returns its capture point.
 func backUp(t testing.TB, c *weaviate.Conn, id string) time.Time {
 	t.Helper()
-	if _, err := c.CreateBackup(t.Context(), weaviate.BackupRequest{ID: id, CompressionLevel: "NoCompression"}); err != nil {
-		t.Fatal(err)
+	for attempt := 1; ; attempt++ {
+		_, err := c.CreateBackup(t.Context(), weaviate.BackupRequest{ID: id, CompressionLevel: "NoCompression"})
+		if err == nil {
+			break
+		}
+		if attempt == 3 {
+			t.Fatal(err)
+		}
+		t.Log(err) // one of several nodes did not answer the others in time, as happens on a busy machine
+		time.Sleep(time.Second)
 	}
 	await(t, func() (weaviate.BackupStatus, error) { return c.BackupStatus(t.Context(), id, weaviate.Location{}) })
 	var made struct{ StartedAt time.Time }
