@@ -132,6 +132,9 @@ func (s *survey) run(ctx context.Context) error {
 		})
 	}
 	s.lists.SetLimit(surveyLists)
+	if !s.bucket.IsAWS() {
+		s.lists.SetLimit(1) // MinIO walks the whole bucket for each list that begins in the middle
+	}
 	s.lists.Go(func() error { return s.list(ctx, 0, len(ids)) })
 	if err := s.lists.Wait(); err != nil {
 		stop(err)
