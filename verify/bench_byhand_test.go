@@ -64,10 +64,10 @@ func readByTypeScript(b *testing.B, ends []weaviate.Endpoint, how string, most i
 	folder := filepath.Join("..", "testdata", "typescript")
 	node, err := exec.LookPath("node")
 	if err != nil {
-		b.Skip("node is not installed")
+		servertest.Lacking(b, "node is not installed")
 	}
 	if _, err := os.Stat(filepath.Join(folder, "node_modules", "weaviate-client")); err != nil {
-		b.Skip("the official TypeScript client is not installed: npm ci --prefix testdata/typescript")
+		servertest.Lacking(b, "the official TypeScript client is not installed: npm ci --prefix testdata/typescript")
 	}
 	args := []string{filepath.Join(folder, "read.js"), how, benchClass, strconv.Itoa(most)}
 	for _, e := range ends {

@@ -43,7 +43,7 @@ func TestGoesOn(t *testing.T) {
 	t.Run("API server restarted", func(t *testing.T) {
 		kubeconfig := servertest.ClusterAlone(t)
 		if os.Getenv("KUBECONFIG") != "" {
-			t.Skip("the API server of that cluster is not this test's to restart")
+			servertest.Lacking(t, "a cluster of the tests' own: the API server of this one is not this test's to restart")
 		}
 		source, b := filled(t)
 		s := newSite(t, b, settings{source: source, kubeconfig: kubeconfig})
